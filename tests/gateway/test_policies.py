@@ -18,6 +18,7 @@ from serving import Served, serving, until
 from rlfocal.checkpoint import load_checkpoint
 from rlfocal.checkpoint.shadow import save_shadow
 from rlfocal.cli.main import main
+from rlfocal.deliberation.view import View
 from rlfocal.gateway.store import PolicyRow
 from rlfocal.online.episodes import Episode
 from rlfocal.pool.stub import StubServer, StubThread
@@ -25,6 +26,8 @@ from rlfocal.pool.stub import StubServer, StubThread
 pytestmark = pytest.mark.slow
 
 Ask = Callable[..., Any]
+N_JUDGED = 400
+"""Half of them teach; some 35 tell what it is worth to ask another member."""
 
 
 @pytest.fixture(scope="module")
@@ -144,30 +147,62 @@ def test_a_restart_goes_on_with_the_promoted_policy(folder: Path, tmp_path: Path
         assert not other.exists()
 
 
-@pytest.mark.slow
+def first_asked(strategy: Any, states: View) -> list[int]:
+    """Whom a policy asks first, of requests of which nothing is known yet."""
+    return [int(n) for n in strategy.at(0.05).decide(states).ask.argmax(axis=1)]
+
+
 def test_judged_answers_are_learned_from(
-    served: Served, ask: Ask, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The member that is asked first has become ten times as dear since training.
+
+    Answers are as before, so the memory of judged answers does not tell; what calls came to does.
+    At a price of .05 such a call costs half a right answer's worth, and other members are right
+    about as often for a tenth of that.
+    """
+    copy, db = tmp_path / "checkpoint", str(tmp_path / "gateway.db")
+    shutil.copytree(folder, copy)
+    live = load_checkpoint(copy)
+    with StubThread(StubServer(says())) as upstream:
+        pool = write_pool(tmp_path / "pool.toml", upstream.base_url)
+        with serving(copy, pool, db, explore=0.5) as served:
+            states = first_states(served, 20)
+            (dear,) = set(first_asked(live.strategy, states))
+        name, dearer = live.description.members[dear], pool.read_text(encoding="utf-8")
+        cheap = f'[prices."{name}"]\nprompt = 1.0\ncompletion = 2.0\n'
+        assert cheap in dearer
+        dearer = dearer.replace(cheap, f'[prices."{name}"]\nprompt = 10.0\ncompletion = 20.0\n')
+        pool.write_text(dearer, encoding="utf-8")
+        with serving(copy, pool, db, explore=0.5) as served:
+            first_states(served, N_JUDGED, first=N_TRAINING + 20)
+    with pytest.raises(SystemExit) as left:
+        main(["shadow", "learn", str(copy), "--db", db, "--json"])
+    said = capsys.readouterr()
+    assert left.value.code in (0, None), said.err
+    learned = json.loads(said.out)
+    assert learned["state"] == "shadow"
+    shadow = next(path for path in tmp_path.iterdir() if path.name.startswith("checkpoint-"))
+    # Nearly every question begins alike: now somebody else is asked first.
+    asked = first_asked(load_checkpoint(shadow).strategy, states)
+    assert asked.count(dear) < len(asked) / 2
+    with pytest.raises(SystemExit):
+        main(["shadow", "list", str(copy), "--db", db])
+    assert "live" in capsys.readouterr().out
+
+
+def first_states(served: Served, n: int, first: int = N_TRAINING) -> View:
+    """Ask and judge n questions; what was known before anybody was asked."""
     with httpx2.Client(base_url=served.url, headers=served.headers, timeout=60) as client:
-        for k in range(240):
-            asked = question(N_TRAINING + k)
+        for k in range(n):
+            asked = question(first + k)
             body = {"model": "rlfocal:0.05", "messages": [{"role": "user", "content": asked}],
                     "rlfocal": {"task": "sums"}}  # fmt: skip
             found = client.post("/v1/chat/completions", json=body).json()
             label = {"id": found["id"], "answer": str(truth(asked))}
             assert client.post("/v1/feedback", json=label).status_code == 200
-    db = str(tmp_path / "gateway.db")
-    with pytest.raises(SystemExit) as left:
-        main(["shadow", "learn", str(tmp_path / "checkpoint"), "--db", db, "--json"])
-    said = capsys.readouterr()
-    if left.value.code in (0, None):
-        assert json.loads(said.out)["state"] == "shadow"
-    else:  # its episodes were enough to learn from; whether the live policy leaves something to
-        # learn depends on the agents, and is tested where they are known (tests/online)
-        assert "nothing was learned that the live policy does not do already" in said.err
-    with pytest.raises(SystemExit):
-        main(["shadow", "list", str(tmp_path / "checkpoint"), "--db", db])
-    assert "live" in capsys.readouterr().out
+    states = [Episode.of_json(row.episode).states for row in rows(served, n)]
+    return View.concat([part.take(np.array([0])) for part in states])
 
 
 def test_decisions_are_kept_without_exploring(folder: Path, tmp_path: Path, ask: Ask) -> None:

@@ -31,16 +31,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.protocol import Strategy
 from rlfocal.numbers import Float64Array
+from rlfocal.online.counterfactual import follow, is_labelled
 from rlfocal.online.decisions import Decisions, Path, batch, path_of
 from rlfocal.online.episodes import Episode
 from rlfocal.online.values import Features, Observing, fit_values
+from rlfocal.records import BoolArray
 
 __all__ = [
     "LEAST_DEPARTED",
+    "Earned",
     "Figures",
     "Interval",
     "PolicyComparison",
+    "along",
     "backwards",
     "compare",
     "doubly_robust",
@@ -137,11 +142,25 @@ def compare(
     features = Features.of(live, log)
     rng = np.random.default_rng([seed, len(log)])
     fold = rng.permutation(len(log)) % _FOLDS
-    values = {
-        "ips": (its.weight * log.reward_of(its.score), own.weight * log.reward_of(own.score)),
-        "dr": tuple(doubly_robust(path, log, features, fold) for path in (its, own)),
-    }
-    weights = np.stack([its.weight, own.weight], axis=1)
+    if is_labelled(log):
+        pair = (
+            along(policy, live, log, path, own.wanted, features, fold, unknown=worth)
+            for policy, path, worth in ((candidate, its, 0.0), (live, own, 1.0))
+        )
+    else:
+        pair = (
+            Earned(
+                path.weight,
+                path.weight * log.reward_of(path.score),
+                doubly_robust(path, log, features, fold),
+                own.weight == 0,
+                path.n_unknown,
+            )
+            for path in (its, own)
+        )
+    theirs, served = pair
+    values = {"ips": (theirs.weighted, served.weighted), "dr": (theirs.value, served.value)}
+    weights = np.stack([theirs.weight, served.weight], axis=1)
     table = np.hstack([weights, *(np.stack(pair, axis=1) for pair in values.values())])
     # Rows: the data, then its resamples. Columns: weights, weighted rewards, doubly robust values.
     mean = np.vstack([table.mean(axis=0), _resampled(table, rng)])
@@ -157,11 +176,11 @@ def compare(
         live=figures(lambda pair: pair[:, 1]),
         difference=figures(lambda pair: pair[:, 0] - pair[:, 1]),
         n_episodes=len(log),
-        n_effective=effective(its.weight),
-        n_departed=effective(its.weight[own.weight == 0]),
+        n_effective=effective(theirs.weight),
+        n_departed=effective(theirs.weight[theirs.departs]),
         weight=(float(mean[0, 0]), float(mean[0, 1])),
         weight_error=(float(error[0]), float(error[1])),
-        n_unknown=its.n_unknown,
+        n_unknown=theirs.n_unknown,
     )
 
 
@@ -190,6 +209,57 @@ def may_promote(estimate: PolicyComparison) -> tuple[bool, str]:
         )
     found = f"gains {estimate.difference.dr.value:+.4f} an episode, at least {low:+.4f} (95 %)"
     return (True, found) if low > 0 else (False, f"{found}: not surely more than nothing")
+
+
+class Earned(NamedTuple):
+    """What a policy earns on each of E episodes."""
+
+    weight: Float64Array
+    """float64[E]."""
+    weighted: Float64Array
+    """float64[E]: reward times weight."""
+    value: Float64Array
+    """float64[E]: doubly robust."""
+    departs: BoolArray
+    """bool[E]: where the live policy would not have done the same."""
+    n_unknown: int
+
+
+def along(
+    policy: Strategy,
+    live: Observing,
+    log: Decisions,
+    path: Path,
+    own: BoolArray,
+    features: Features,
+    fold: NDArray[np.int64],
+    *,
+    unknown: float = 0.0,
+) -> Earned:
+    """Let a policy be followed along labelled episodes: see `counterfactual`.
+
+    Args:
+        policy: at any price.
+        live: the policy served now.
+        log: the episodes.
+        path: of the policy, in the logged states.
+        own: bool[B, N], decisions of the live policy there.
+        features: of the logged states.
+        fold: int64[E].
+        unknown: worth of an answer of which nothing is known.
+    """
+    followed = follow(policy, live, log, own, unknown=unknown)
+    steps, found = followed.steps, followed.path
+    there = Features.of(live, steps)
+    expected = np.zeros(len(steps.episode))
+    for k in np.unique(fold):
+        model = fit_values(features, log, path.wanted, path.score, fold[log.episode] != k)
+        here = fold[steps.episode] == k
+        expected[here] = model.of(there.take(here), found.wanted[here])
+    value = backwards(expected, expected, found.ratio, found.score, steps)
+    first = np.flatnonzero(np.append(True, steps.last[:-1]))
+    reward = found.weight * steps.reward_of(found.score)
+    return Earned(found.weight, reward, value[first], followed.departs, found.n_unknown)
 
 
 def doubly_robust(

@@ -253,22 +253,28 @@ def chance_of(soft: Float64Array, wanted: BoolArray) -> Float64Array:
     return np.asarray(np.where(count == 0, soft[:, -1], np.where(count == 1, single, 0.0)))
 
 
-def log_replay(strategy: Base, table: ResponseTable, exploration: Exploration) -> list[Episode]:
+def log_replay(
+    strategy: Base, table: ResponseTable, exploration: Exploration, *, labels: bool = False
+) -> list[Episode]:
     """Replay a recorded table while exploring, and judge every answer.
-
-    Only the answer's own score is recorded, and that other answers are wrong where it was right.
 
     Args:
         strategy: fitted, at a price.
         table: the queries; where responses are missing, those that every member answered.
         exploration: settings; its seed makes the log.
+        labels: whether the right answers are told, so that every member's answer is judged; else
+            the fused answer's score is, and other options are wrong where it was right.
     """
-    exploring = Exploring(strategy, exploration)
-    outcome = replay(exploring, complete_part(table))
-    return [
-        episode.judged(float(score), _others_wrong(episode) if score == 1 else ())
-        for episode, score in zip(exploring.episodes(), outcome.score, strict=True)
-    ]
+    exploring, part = Exploring(strategy, exploration), complete_part(table)
+    outcome = replay(exploring, part)
+    judged = []
+    for row, episode in enumerate(exploring.episodes()):
+        score = float(outcome.score[row])
+        scores: Sequence[float | None] = _others_wrong(episode) if score == 1 else ()
+        if labels:
+            scores = part.member_score[row].tolist()
+        judged.append(episode.judged(score, scores))
+    return judged
 
 
 def _others_wrong(episode: Episode) -> list[float | None]:

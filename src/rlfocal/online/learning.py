@@ -6,9 +6,13 @@ In each round, with the log split in folds,
 
 - a model is fitted to what follows each decision if the shadow acts (`values`), on other folds;
 - every logged state gets a payoff for every action: the model's, and for the action that was taken
-  the weighted surprise of what came after it on top (doubly robust, weights clipped);
+  the weighted surprise of what came after it on top (doubly robust, weights clipped); where the
+  right answers were told, stopping has the payoff that it would have had, whatever the log did;
 - gradient steps raise the mean payoff under the shadow's softmax, less what it costs to leave the
   live policy's (a KL penalty). States count as often as the shadow would come to them (clipped).
+
+Of the policies after each round the one is taken that earns most on these episodes, less a standard
+error: with labels by all that cover it (`counterfactual`), else by those that did the same.
 
 Sources: Dudik, Langford and Li 2011 (doubly robust policy learning); Thomas and Brunskill 2016
 (blending a model and weights); Schulman et al. 2017 (the KL penalty).
@@ -35,11 +39,13 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.view import Memory
 from rlfocal.errors import NotApplicable
 from rlfocal.numbers import Float64Array
+from rlfocal.online.counterfactual import is_labelled, scores_of_stopping
 from rlfocal.online.decisions import Decisions, batch, path_of, products
 from rlfocal.online.episodes import Episode
 from rlfocal.online.estimates import (
     LEAST_DEPARTED,
     PolicyComparison,
+    along,
     backwards,
     compare,
     effective,
@@ -47,6 +53,7 @@ from rlfocal.online.estimates import (
 )
 from rlfocal.online.exploring import Explorable
 from rlfocal.online.values import Features, Observing, fit_values
+from rlfocal.records import BoolArray
 from rlfocal.training.nets import Decider, Own
 from rlfocal.training.weights import one_thread, seeded
 
@@ -57,7 +64,8 @@ LEAST = 100
 _HELD_OUT = 0.5
 """Share of the episodes held out for evaluation."""
 _N_FOLDS = 3
-_LEARNING_RATE = 0.01
+_LEARNING_RATE, _SMALL = 0.01, 0.003
+"""Without labels, and with them."""
 _LEAST_CHANCE = 0.05
 """In learning the policy is softened until nearly every action has about these odds against its
 preferred one."""
@@ -65,8 +73,9 @@ _DOUBT = 1.0
 """Standard errors subtracted from the model's predictions (pessimism, Jin et al. 2021)."""
 _KL_COEF = 0.02
 """Penalty of a nat of divergence from the live policy, as a share of a right answer's worth."""
-_CLIP = 20.0
-"""Importance weights are clipped to this."""
+_CLIP, _LOW = 20.0, 5.0
+"""Importance weights are clipped to this, without labels and with them: what stopping is worth is
+then known in every state, and of asking a model of low variance says more."""
 _LEAST_REACH = 0.02
 """Least weight of a state: the shadow may still learn to reach it."""
 
@@ -144,29 +153,43 @@ def learn(
         raise NotApplicable(f"only {len(priced)} episodes in which a call had a price")
     log, now = batch(priced), live if memory is None else live.follow(memory)
     with one_thread():
-        decider = _Learner(now, log, seed).learn(n_rounds, n_steps)
-    shadow = live.with_decider(decider, np.unique(log.price).tolist())
-    candidate = shadow if memory is None else shadow.follow(memory)
+        learner = _Learner(live, now, memory, log, seed)
+        decider = learner.learn(n_rounds, n_steps)
+        candidate = learner.acting(decider)
+    shadow = live.with_decider(decider, learner.prices)
     return Shadow(shadow, compare(candidate, now, judge, seed=seed), len(priced))
 
 
 class _Learner:
     def __init__(
-        self,
-        live: Teachable,
-        log: Decisions,
-        seed: int,
+        self, trained: Teachable, live: Teachable, memory: Memory | None, log: Decisions, seed: int
     ) -> None:
-        self._log = log
+        """Prepare to learn.
+
+        Args:
+            trained: the live policy without the memory.
+            live: the same with it.
+            memory: recent labelled queries.
+            log: the episodes.
+            seed: of folds.
+        """
+        self._trained, self._policy, self._memory, self._log = trained, live, memory, log
+        self.prices: list[float] = np.unique(log.price).tolist()
         self._features = Features.of(live, log)
         price = log.price[log.episode]
         seen = live.observe(log.view, price).observation
         parts = (None if part is None else torch.from_numpy(part) for part in seen)
         self._seen = Observation(*parts)
         # Fusion stays, so the answers at the end are the live policy's.
-        self._score = path_of(live, log).score
+        path = path_of(live, log)
+        self._score, self._own = path.score, path.wanted
+        self._is_labelled = is_labelled(log)
+        # Without labels it is known most often of answers that are right: no fair sample.
+        self._stopping = scores_of_stopping(live, log) if self._is_labelled else None
+        self._clip = _LOW if self._is_labelled else _CLIP
         rng = np.random.default_rng([seed, 1])
-        self._fold = (rng.permutation(len(log)) % _N_FOLDS)[log.episode]
+        self._fold_of = rng.permutation(len(log)) % _N_FOLDS
+        self._fold = self._fold_of[log.episode]
         self._action = _actions(log)
         self._single = log.wanted.sum(axis=1) <= 1
         n_tasks, n_members = live.decider_["own.task.weight"].shape[1] - 1, log.wanted.shape[1]
@@ -181,9 +204,15 @@ class _Learner:
         self._least, self._best = 0.0, copy.deepcopy(self.decider)
         self._from: tuple[Float64Array, Float64Array] | None = None
 
+    def acting(self, decider: Weights) -> Base:
+        """The policy with these weights, which follows the memory."""
+        shadow = self._trained.with_decider(decider, self.prices)
+        return shadow if self._memory is None else shadow.follow(self._memory)
+
     def learn(self, n_rounds: int, n_steps: int) -> Weights:
         """Improve round by round."""
-        optimizer = torch.optim.Adam(self.decider.parameters(), lr=_LEARNING_RATE)
+        rate = _SMALL if self._is_labelled else _LEARNING_RATE
+        optimizer = torch.optim.Adam(self.decider.parameters(), lr=rate)
         for _ in range(n_rounds):
             payoff, reach = (torch.from_numpy(part).float() for part in self._payoffs())
             self._keep_best()
@@ -207,15 +236,26 @@ class _Learner:
         Where the log hardly ever agrees with the policy, the gain is the model's guess alone and is
         ignored.
         """
-        earned = self._value[np.flatnonzero(np.append(True, self._log.last[:-1]))]
-        weight = products(self._ratio, self._log)
+        earned, weight, departs = self._earned()
         if self._from is None:
             self._from = earned, weight
         before, own = self._from
         gain = earned - before
         least = float(gain.mean() - gain.std() / np.sqrt(len(gain)))
-        if least > self._least and effective(weight[own == 0]) >= LEAST_DEPARTED / 2:
+        departed = effective(weight[own == 0 if departs is None else departs])
+        if least > self._least and departed >= LEAST_DEPARTED / 2:
             self._least, self._best = least, copy.deepcopy(self.decider)
+
+    def _earned(self) -> tuple[Float64Array, Float64Array, BoolArray | None]:
+        """What the policy earns on each episode, float64[E], its weights, and where it departs."""
+        log = self._log
+        if not self._is_labelled:
+            first = np.flatnonzero(np.append(True, log.last[:-1]))
+            return self._value[first], products(self._ratio, log), None
+        policy = self.acting(self.decider.exported())
+        path = path_of(policy, log)
+        found = along(policy, self._policy, log, path, self._own, self._features, self._fold_of)
+        return found.value, found.weight, found.departs
 
     def _softened(self) -> Tensor:
         """float32[B, N + 1]: log-probabilities in the same order of preference, but less peaked.
@@ -233,7 +273,7 @@ class _Learner:
         log, features = self._log, self._features
         with torch.no_grad():
             log_prob = self.decider(self._seen)
-        action = likeliest(log_prob).numpy()
+        action, single = likeliest(log_prob).numpy(), self._single
         n_members = log.wanted.shape[1]
         wanted = action[:, None] == np.arange(n_members)
         rows = np.arange(len(action))
@@ -241,20 +281,28 @@ class _Learner:
         judged = np.zeros(len(action))
         for k in np.unique(self._fold):
             here = self._fold == k
-            model = fit_values(features, log, wanted, self._score, ~here, doubt=_DOUBT)
+            model = fit_values(
+                features, log, wanted, self._score, ~here, doubt=_DOUBT, stopping=self._stopping
+            )
             payoff[here] = model.of_each(features.take(here), _DOUBT)
             judged[here] = model.of(features.take(here), log.wanted[here])
         agrees = (wanted == log.wanted).all(axis=1)
-        inverse = np.minimum(1 / log.propensity, _CLIP)
+        inverse = np.minimum(1 / log.propensity, self._clip)
         self._ratio, ratio = np.where(agrees, 1 / log.propensity, 0), np.where(agrees, inverse, 0)
+        if self._stopping is not None:
+            # What stopping is worth is known, whatever the log did: no surprise is left.
+            stopping = self._stopping
+            payoff[:, n_members] = np.where(np.isnan(stopping), payoff[:, n_members], stopping)
+            known = ~np.isnan(stopping) & ~wanted.any(axis=1)
+            ratio = np.where(known, 0.0, ratio)
+            single = single & (log.wanted.any(axis=1) | np.isnan(stopping))
         self._value = value = backwards(payoff[rows, action], judged, ratio, self._score, log)
         after = np.append(value[1:], 0.0)
         after = np.where(log.last, self._score[log.episode], after) - log.charge
-        single = self._single
         payoff[rows[single], self._action[single]] += (inverse * (after - judged))[single]
         with torch.no_grad():
             own = self._softened().exp().double().numpy()
-        taken = np.where(single, own[rows, self._action], 0.0)
+        taken = np.where(self._single, own[rows, self._action], 0.0)
         return payoff, self._reach(taken)
 
     def _reach(self, chance: Float64Array) -> Float64Array:
@@ -264,7 +312,7 @@ class _Learner:
         reach, ratio = np.ones(len(first)), chance / log.propensity
         for b in range(1, len(first)):
             if not first[b]:
-                reach[b] = np.clip(reach[b - 1] * ratio[b - 1], _LEAST_REACH, _CLIP)
+                reach[b] = np.clip(reach[b - 1] * ratio[b - 1], _LEAST_REACH, self._clip)
         return reach
 
 

@@ -142,6 +142,7 @@ def fit_values(
     rows: NDArray[np.bool_],
     *,
     doubt: float = 0.0,
+    stopping: Float64Array | None = None,
 ) -> Values:
     """Fit a policy's returns on some of the episodes.
 
@@ -153,16 +154,20 @@ def fit_values(
         rows: bool[B], whose decisions are learned from; whole episodes.
         doubt: standard errors that are taken off what comes after a decision, so that nothing is
             hoped for from states of which little is known (pessimism, Jin, Yang and Wang 2021).
+        stopping: float64[B], what stopping in each state is worth, whether or not the log did; NaN
+            where that is unknown. None where nothing of it is known.
     """
     stops = ~log.wanted.any(axis=1)
-    solve_stop = _Ridge(features.take(rows & stops).of_stopping())
+    known = stops if stopping is None else ~np.isnan(stopping)
+    solve_stop = _Ridge(features.take(rows & known).of_stopping())
     solve_ask = _Ridge(features.take(rows & ~stops).of_asking(log.wanted[rows & ~stops]))
     ends = np.where(log.last, score[log.episode], 0.0) - log.charge
     asks, own_stop = features.of_asking(wanted), features.of_stopping()
     own, after = wanted.any(axis=1), np.zeros(len(ends))
     for _ in range(log.wanted.shape[1] + 1):
         target = ends + after
-        values = Values(solve_stop(target[rows & stops]), solve_ask(target[rows & ~stops]))
+        of_stopping = (target if stopping is None else stopping)[rows & known]
+        values = Values(solve_stop(of_stopping), solve_ask(target[rows & ~stops]))
         follows = np.where(own, values.asking(asks, doubt), values.stopping(own_stop, doubt))
         after = np.where(log.last, 0.0, np.append(follows[1:], 0.0))
     return values
