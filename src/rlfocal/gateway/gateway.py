@@ -15,7 +15,13 @@ from typing import Any, Self
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.base import Base
 from rlfocal.errors import ConfigError, DatabaseError, nearest
-from rlfocal.gateway.backends import Backend, EnsembleBackend, MemberBackend
+from rlfocal.gateway.backends import (
+    Backend,
+    EnsembleBackend,
+    MemberBackend,
+    ReadingBackend,
+    stages_before,
+)
 from rlfocal.gateway.completion import Completion
 from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.door.connections import Connections
@@ -26,7 +32,6 @@ from rlfocal.gateway.judged.feedback_memory import FeedbackMemory
 from rlfocal.gateway.judged.labels import JudgedLabels, LabelCounter
 from rlfocal.gateway.metrics import Gauges, Metrics
 from rlfocal.gateway.policies import Policies
-from rlfocal.gateway.reading_backend import ReadingBackend, stages_before
 from rlfocal.gateway.repeats.records import Records
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.keys import Key

@@ -1,26 +1,24 @@
-"""What a request sets going: an ensemble that deliberates, or one member asked by its name."""
+"""One member, asked by its name with the client's messages as they are."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.trace import Round, Trace
 from rlfocal.errors import MemberError, NobodyAnswered
-from rlfocal.gateway.errors import ApiError, from_member, from_nobody, too_late
+from rlfocal.gateway.backends.backend import OnText, no_images
+from rlfocal.gateway.errors import ApiError, from_member
 from rlfocal.gateway.wire.body import SAMPLING
 from rlfocal.gateway.wire.fields import is_within_price
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.live import FREE_WORDS, Answer, Limits, Listener, LiveEnsemble
+from rlfocal.live import FREE_WORDS, Answer
 from rlfocal.live.reading import as_called
 from rlfocal.live.replies import record_of
-from rlfocal.live.turns import longest_shown
-from rlfocal.online.exploring import Exploration, Exploring, may_explore
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.asking.question import Said
 from rlfocal.pool.building import LiveMember
@@ -29,152 +27,10 @@ from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import billed
 
-__all__ = ["Backend", "EnsembleBackend", "MemberBackend", "OnText"]
-
-OnText = Callable[[str], None]
-
-
-class Backend(Protocol):
-    """Something under way."""
-
-    trace: Trace
-    ignored: tuple[str, ...]
-    """Fields of the request that have no effect on who is asked, beside those of the request."""
-
-    def most_usd(self) -> float | None:
-        """Dollars that it may cost at most; None where a price is not known."""
-        ...
-
-    def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Awaitable[Answer]:
-        """Answer the request.
-
-        Args:
-            deadline_s: seconds.
-            max_usd: dollars that must not be passed.
-            on_text: called with pieces of the text where that is the answer whatever comes.
-
-        Raises:
-            ApiError: there is no answer, and why.
-            NobodyAnswered: no member of an ensemble has answered; `refusal` says what clients read.
-            MemberError: one asked by its name has not; as above.
-        """
-        ...
-
-    def refusal(self, error: NobodyAnswered | MemberError) -> ApiError:
-        """What a client reads where nobody has answered."""
-        ...
-
-    def episode(self) -> dict[str, Any] | None:
-        """What off-policy learning needs of it, once it has ended; None for nothing."""
-        ...
-
-
-class EnsembleBackend:
-    """All members together.
-
-    Args:
-        ensemble: the members.
-        strategy: that decides, at the price that is asked for.
-        chat: the request.
-        synthesiser: a member that makes one reply out of several; None for none.
-        exploration: what is left to chance, so that others can learn from it; None for nothing.
-
-    Raises:
-        ApiError: there are images, and no member takes any.
-    """
-
-    ignored: tuple[str, ...] = ()
-
-    def __init__(
-        self,
-        ensemble: LiveEnsemble,
-        strategy: Base,
-        chat: ChatRequest,
-        *,
-        synthesiser: LiveMember | None,
-        exploration: Exploration | None,
-    ) -> None:
-        self._with_images = chat.question.has_images
-        if self._with_images and not any(m.takes_images for m in ensemble.members):
-            raise _no_images("no member takes")
-        self._exploring: Exploring | None = None
-        decides = strategy
-        if exploration is not None and may_explore(strategy):
-            decides = self._exploring = Exploring(decides, exploration)
-        self._members, self._chat = ensemble.members, chat
-        self._answering = ensemble.led_by(decides).begin(chat.question, synthesiser=synthesiser)
-        self._max_usd = math.inf
-        self.trace = self._answering.trace
-        if chat.question.task and not ensemble.reader.knows_task(chat.question):
-            # Nobody decides by it, whatever later training may make of it.
-            self.ignored = ("rlfocal.task",)
-
-    def most_usd(self) -> float | None:
-        """Upper bound of asking everybody, retries included."""
-        question, most = self._chat.question, 0.0
-        for member in self._members:
-            if self._with_images and not member.takes_images:
-                continue
-            if member.settings.reads:
-                asked = replace(question, shown=longest_shown(member))
-                requests = member.requests(asked)
-            else:
-                requests = member.requests(question)
-            for request in requests:
-                usd = member.most_usd(request)
-                if usd is None:
-                    return None
-                most += usd
-        return most
-
-    def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Awaitable[Answer]:
-        """Ask in rounds."""
-        self._max_usd = max_usd
-        return self._answering.run(
-            deadline_s,
-            limits=Limits(max_usd=max_usd, early=True),
-            listener=Listener(on_text=on_text, is_final=True),
-        )
-
-    def refusal(self, error: NobodyAnswered | MemberError) -> ApiError:
-        """Why no member was asked, or what became of those who were."""
-        assert isinstance(error, NobodyAnswered)
-        n_left_out = len(self.trace.circuit_open) + len(self.trace.nothing_to_read)
-        if self.trace.rounds or n_left_out >= len(self._members):
-            return from_nobody(error)
-        if "deadline" in self.trace.stopped:  # over before anybody could be asked
-            return too_late(self._chat.deadline_s)
-        return ApiError(
-            400, "max_usd_too_low",
-            f"no member could be asked for {self._max_usd:g} dollars for certain; raise max_usd "
-            "or lower max_tokens",
-            param="rlfocal.max_usd",
-        )  # fmt: skip
-
-    def episode(self) -> dict[str, Any] | None:
-        """What off-policy learning needs; None where it learns nothing from it."""
-        trace = self.trace
-        if self._exploring is None or not trace.rounds or trace.circuit_open:
-            return None
-        if any(call.failure is not None for call in trace.calls):
-            return None  # other rules hold where a member fails
-        found = self._exploring.episode()
-        if trace.readers and found.states.asked[-1].sum() > len(trace.calls):
-            return None  # some were not needed, and count as asked: likewise
-        return found.as_json()
-
+__all__ = ["MemberBackend"]
 
 _PLAIN_TIERS = ("auto", "default", "flex", "batch", "standard_only")
 """Of service, which cost what a model's price says or less."""
-
-
-def _no_images(whose: str) -> ApiError:
-    return ApiError(
-        400, "unsupported_parameter",
-        f"{whose} images; say images = true for a member of the pool file whose model reads them, "
-        "or send texts only",
-        param="messages",
-    )  # fmt: skip
 
 
 class MemberBackend:
@@ -190,7 +46,7 @@ class MemberBackend:
 
     def __init__(self, member: LiveMember, chat: ChatRequest) -> None:
         if chat.question.has_images and not member.takes_images:
-            raise _no_images(f"member '{member.name}' takes no")
+            raise no_images(f"member '{member.name}' takes no")
         unknown = frozenset() if member.takes_any_field else chat.unknown
         self._extra = {k: v for k, v in chat.question.extra.items() if k not in unknown}
         self.ignored = tuple(sorted(unknown)) + _shortened(member, chat)

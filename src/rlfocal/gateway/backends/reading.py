@@ -15,7 +15,8 @@ from dataclasses import replace
 from rlfocal.checkpoint.readers import readers_of
 from rlfocal.deliberation.trace import CallRecord, Round, named_by
 from rlfocal.errors import Failure, MemberError, NobodyAnswered
-from rlfocal.gateway.backends import MemberBackend, OnText
+from rlfocal.gateway.backends.backend import OnText
+from rlfocal.gateway.backends.member import MemberBackend
 from rlfocal.gateway.errors import ApiError, from_member
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import Answer
