@@ -41,7 +41,7 @@ from rlfocal.strategies.scored import (
     EvidenceStacking,
     ScoreCascade,
 )
-from rlfocal.strategies.single import BestSingle, BestSinglePerTask, RandomMember
+from rlfocal.strategies.single import BestAlone, BestSingle, BestSinglePerTask, RandomMember
 from rlfocal.strategies.stacking import Stacking
 from rlfocal.strategies.static import StaticSubset
 from rlfocal.strategies.topla import Topla
@@ -55,6 +55,7 @@ from rlfocal.strategies.voting import (
 TINY = RlFocalConfig(n_iterations=3, n_episodes=32, learn_from=1)
 
 STRATEGIES: dict[str, Callable[[], Strategy]] = {
+    "best-alone": BestAlone,
     "best-single": BestSingle,
     "best-single-per-task": BestSinglePerTask,
     "random": RandomMember,
