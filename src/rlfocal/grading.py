@@ -178,7 +178,13 @@ class Grader:
 
 
 def seen_reply(
-    reply: Response, prompt: str, choices: Sequence[str], answer: str | None, *, kind: str
+    reply: Response,
+    prompt: str,
+    choices: Sequence[str],
+    answer: str | None,
+    *,
+    kind: str,
+    showings: Sequence[Showing] = (),
 ) -> SeenReply:
     """A reply as signals read it, without the user's own ones.
 
@@ -188,7 +194,10 @@ def seen_reply(
         choices: its options; empty for an open one.
         answer: that was found in the reply.
         kind: how answers are compared; empty where nobody knows.
+        showings: of a member that reads others: what each of its samples was shown.
     """
+    said = {name: one.answer for shown in showings for name, one in shown.by_name.items()}
+    own = showings[0].own if showings else None
     return SeenReply(
         text=reply.text,
         prompt=prompt,
@@ -200,6 +209,8 @@ def seen_reply(
         n_completion_tokens=reply.n_completion_tokens,
         latency_s=reply.latency_s,
         tokens=reply.tokens,
+        read=tuple(said.values()) if showings else None,
+        own=None if own is None else own.answer,
     )
 
 

@@ -263,6 +263,7 @@ class Collector:
             query["choices"] or (),
             grade.answer,
             kind=self._grader.kind_of(query),
+            showings=() if showing is None else (showing,),
         )
         return StoredResponse(
             query_key=call.query_key,

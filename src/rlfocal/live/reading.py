@@ -127,6 +127,7 @@ class Reader:
         kind: str,
         replies: Sequence[Response],
         read: Reply,
+        showings: Sequence[Showing] = (),
     ) -> ReplyStore:
         """What replies say beyond their answer, for a strategy that reads them.
 
@@ -136,8 +137,10 @@ class Reader:
             kind: of the question.
             replies: as `graded` has read them.
             read: what it found.
+            showings: as of `graded`.
         """
-        return ReplyStore(_Typical(member, question, kind, replies, read), member.own.names)
+        typical = _Typical(member, question, kind, replies, read, showings)
+        return ReplyStore(typical, member.own.names)
 
     def cost_of(self, replies: Sequence[Response]) -> float:
         """Cost of asking a member, in the strategy's unit."""
@@ -161,6 +164,7 @@ class _Typical:
     kind: str
     replies: Sequence[Response]
     read: Reply
+    showings: Sequence[Showing]
 
     def __iter__(self) -> Iterator[SeenReply]:
         yield self._seen
@@ -174,7 +178,14 @@ class _Typical:
         answer = None if self.kind == FREE_WORDS else self.read.answer
         kind = "" if self.kind in (FREE_WORDS, "tools") else self.kind
         reply = self.replies[self.read.typical]
-        seen = seen_reply(reply, question.prompt, question.choices, answer, kind=kind)
+        seen = seen_reply(
+            reply,
+            question.prompt,
+            question.choices,
+            answer,
+            kind=kind,
+            showings=self.showings,
+        )
         mean_s = sum([reply.latency_s for reply in self.replies]) / len(self.replies)
         return replace(seen, latency_s=mean_s, given=self.member.own.read(seen))
 

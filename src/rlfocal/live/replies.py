@@ -176,7 +176,8 @@ class Replies:
             asked = self._members[n], self._question, self._kind, replies
             read = self._reader.graded(*asked, self._shown.get(n, ()))
             if self._are_seen:
-                read = replace(read, seen=self._reader.seen(*asked, read))
+                seen = self._reader.seen(*asked, read, self._shown.get(n, ()))
+                read = replace(read, seen=seen)
             self._read[n] = read
         return self._read[n]
 

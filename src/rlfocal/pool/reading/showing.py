@@ -45,6 +45,11 @@ class Showing:
         return not self.said and self.own is None
 
     @property
+    def by_name(self) -> dict[str, Said]:
+        """Member → its reply."""
+        return dict(zip(self.names, self.said, strict=True))
+
+    @property
     def contents(self) -> list[object]:
         """What its reply depends on, as JSON values."""
         own = None if self.own is None else self.own.text

@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = {
     "answer": "rlfocal.records.signals.answer:ANSWER",
     "logprobs": "rlfocal.records.signals.logprobs:LOGPROBS",
     "server": "rlfocal.records.signals.server:SERVER",
+    "reading": "rlfocal.records.signals.others:OTHERS",
 }
 _FAMILIES = Registry(GROUP, "family of signals", BUILT_IN)
 

@@ -1,4 +1,4 @@
-"""One reply as signals read it: nothing here depends on a label, or on another member."""
+"""One reply as signals read it: nothing here depends on a label, or on whom nobody has asked."""
 
 from __future__ import annotations
 
@@ -29,5 +29,10 @@ class SeenReply:
     n_completion_tokens: int | None = None
     latency_s: float | None = None
     tokens: TokenLogprobs | None = None
+    read: tuple[str | None, ...] | None = None
+    """Of a reader: answers of those whose replies it was shown, its own first one left out; None
+    for a member that reads nobody."""
+    own: str | None = None
+    """Of a reader: its own first answer; None where there is none."""
     given: Mapping[str, float] = field(default_factory=dict)
     """The user's own signals, by name, without the prefix `signal_`."""

@@ -102,10 +102,12 @@ def _numbers(read: Sequence[Any], shape: tuple[int, ...], name: str) -> NDArray[
 
 
 def _contents(reply: SeenReply) -> bytes:
-    told = (
+    told: tuple[object, ...] = (
         reply.text, reply.answer, reply.finish, reply.n_chars, reply.n_completion_tokens,
         reply.latency_s, *sorted(reply.given.items()),
     )  # fmt: skip
+    if reply.read is not None:
+        told = (*told, reply.read, reply.own)
     data = repr(told).encode("utf-8", "replace")
     if reply.tokens is not None:
         data += reply.tokens.chars.tobytes() + reply.tokens.logprob.tobytes()

@@ -117,6 +117,7 @@ def build_table(
     if encode is not None:
         prompts = np.array(queries["prompt"].to_pylist(), dtype=np.object_)
         features = encode(prompts.tolist())
+    reads = Reads.of(names, dataset.info.readers)
     table = ResponseTable(
         name=dataset.name,
         members=names,
@@ -140,8 +141,8 @@ def build_table(
         recorded=recorded,
         judged=judged,
         prompts=prompts,
-        replies=replies_of(queries, responses, recorded, dataset.kinds),
-        reads=Reads.of(names, dataset.info.readers),
+        replies=replies_of(queries, responses, recorded, dataset.kinds, reads),
+        reads=reads,
         answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
     )

@@ -6,9 +6,9 @@ Axes: Q queries, N members.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import repeat
-from typing import Any
+from dataclasses import dataclass, replace
+from itertools import count, repeat
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.records.kinds import Kind
+from rlfocal.records.readers import Reads
 from rlfocal.records.schema import SIGNAL, is_signal
 from rlfocal.records.signals import Replies, ReplyStore, SeenReply, TokenLogprobs
 from rlfocal.records.tables.candidates import Responses
@@ -33,6 +34,7 @@ def replies_of(
     responses: Responses,
     recorded: NDArray[np.bool_],
     kinds: Mapping[str, Kind],
+    reads: Reads | None = None,
 ) -> Replies | None:
     """The replies to these queries; None where nothing is known of them but answers.
 
@@ -41,6 +43,7 @@ def replies_of(
         responses: of the N members.
         recorded: bool[Q, N].
         kinds: task → kind of its open questions.
+        reads: who of the members reads whom.
     """
     columns = responses.rows.column_names
     given = tuple(name.removeprefix(SIGNAL) for name in columns if is_signal(name))
@@ -51,8 +54,39 @@ def replies_of(
     # What is right is left behind: replies go wherever strategies go.
     asked = queries.select(["prompt", "task", "choices"])
     rows = responses.rows.select([c for c in columns if c in _READ or is_signal(c)])
-    seen = _Recorded(asked, rows, responses.query, kinds, given)
+    heard = None if reads is None else _Heard.of(responses, recorded, reads)
+    seen = _Recorded(asked, rows, responses.query, kinds, given, heard)
     return Replies(ReplyStore(seen, given), np.where(recorded, place, -1))
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What readers were shown of others' answers."""
+
+    member: NDArray[np.int64]
+    """int64[R], the member of each row."""
+    answers: NDArray[np.object_]
+    """object[Q, N]: a text; None where there is no usable answer."""
+    replied: NDArray[np.bool_]
+    """bool[Q, N]."""
+    reads: Reads
+
+    @classmethod
+    def of(cls, responses: Responses, recorded: NDArray[np.bool_], reads: Reads) -> Self:
+        answers = np.full(recorded.shape, None, dtype=np.object_)
+        if "answer" in responses.rows.column_names:
+            answers[responses.query, responses.member] = responses.rows["answer"].to_pylist()
+        return cls(responses.member, answers, recorded, reads)
+
+    def told(self, seen: SeenReply, row: int, query: int) -> SeenReply:
+        """The reply of a row, with what it was shown where it is a reader's."""
+        n = int(self.member[row])
+        if not self.reads.direct[n].any():
+            return seen
+        first = int(self.reads.first[n])
+        inputs = np.flatnonzero(self.reads.direct[n] & self.replied[query])
+        read = tuple([self.answers[query, m] for m in inputs if m != first])
+        return replace(seen, read=read, own=None if first < 0 else self.answers[query, first])
 
 
 @dataclass(frozen=True)
@@ -65,16 +99,19 @@ class _Recorded:
     """int64[R], the query of each row."""
     kinds: Mapping[str, Kind]
     given: Sequence[str]
+    heard: _Heard | None
 
     def __iter__(self) -> Iterator[SeenReply]:
         prompts, tasks = self.queries["prompt"].to_pylist(), self.queries["task"].to_pylist()
         choices = [tuple(each or ()) for each in self.queries["choices"].to_pylist()]
         queries, tokens = iter(self.query.tolist()), self._tokens()
+        row = count()
         rows = self.rows.select([c for c in self.rows.column_names if c not in _TOKENS])
         for batch in rows.to_batches(max_chunksize=4096):
             for found, query, own in zip(batch.to_pylist(), queries, tokens, strict=False):
                 kind = "choice" if choices[query] else self._kind(tasks[query])
-                yield self._seen(found, own, prompts[query], choices[query], kind)
+                seen = self._seen(found, own, prompts[query], choices[query], kind)
+                yield seen if self.heard is None else self.heard.told(seen, next(row), query)
 
     def _tokens(self) -> Iterator[TokenLogprobs | None]:
         """Those of each row, as slices of two arrays: lists of numbers take ten times as long."""
