@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from reading_pool import falters, pool_file, recorded, says, trained
 
 from rlfocal.checkpoint import Checkpoint, load_checkpoint
+from rlfocal.checkpoint.unlabelled import start_without_labels
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.trace import Trace
 from rlfocal.errors import NobodyAnswered
@@ -307,3 +310,40 @@ def test_of_who_follows_a_silent_reader_the_best_one_read_is_the_answer(
     (found,), bodies = run(follower, answer=answer)
     assert found.answer in {one.answer for one in found.trace.calls if one.answer}
     assert len(bodies) == 8  # nobody else is asked
+
+
+def test_without_labels_readers_are_asked_too(run: Any, tmp_path: Path) -> None:
+    start = start_without_labels(read_pool(pool_file(tmp_path, "http://127.0.0.1:9/v1")))
+    asked = [Question(f"{k} + 4 =") for k in range(12)]
+    found, _ = run(start, asked, answers="number")
+    reads = start.description.reads
+    assert reads is not None
+    for answer in found:
+        who = {one.member for one in answer.trace.calls}
+        assert answer.answer
+        for member in who:
+            behind = np.flatnonzero(reads.closure[reads.members.index(member)]).tolist()
+            assert {reads.members[n] for n in behind} <= who
+
+
+def test_one_that_kept_failing_is_absent(vote: Checkpoint, tmp_path: Path) -> None:
+    bodies = list[dict[str, Any]]()
+    circuit: Any = SimpleNamespace(n_failures=3, state="open", retry_after_s=1.0)
+
+    async def inside() -> Answer:
+        async with StubServer(says) as stub:
+            settings = read_pool(pool_file(tmp_path, stub.base_url))
+            async with LivePool(settings, members_for(vote, settings)) as pool:
+                members = [
+                    replace(one, circuit=circuit) if one.name == "plain" else one
+                    for one in pool.members
+                ]
+                found = await LiveEnsemble(vote, members).answer(ASKED)
+            bodies.extend(stub.bodies)
+            return found
+
+    found = asyncio.run(inside())
+    assert found.trace.circuit_open == ["plain"]
+    assert found.trace.nothing_to_read == ["critic", "mend"]
+    assert not {"plain", "critic", "mend"} & set(models(bodies))
+    assert set(call(found, "judge").read[0]) == {"letters", "sampled"}
