@@ -16,8 +16,8 @@ from rlfocal.deliberation.registry import BUILT_IN
 PUBLIC = {
     "rlfocal": """
         AdaptiveConsistency Advice Agreement Answer Base BenchResult BestAlone BestOf BestOfN
-        BestSingle BestSinglePerTask CappedAgreement Checkpoint CheckpointError ConfidenceVote ConfigError
-        Dataset Decision EarlyStoppingConsistency Ensemble EvalProtocol EvidenceCascade
+        BestSingle BestSinglePerTask CappedAgreement Checkpoint CheckpointError ConfidenceVote
+        ConfigError Dataset Decision EarlyStoppingConsistency Ensemble EvalProtocol EvidenceCascade
         EvidenceStacking FailureCounts HashingEncoder HierShrinkRouter KMeansRouter KnnRouter Limits
         Listener LogisticRouter MatrixMeanSubsequence MeanProbability MemberError Memory Message
         NobodyAnswered NotApplicable OneCoin OneRound Oracle Outcome Picture Plurality Pool

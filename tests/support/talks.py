@@ -91,8 +91,8 @@ class Stage:
 
     async def _held(
         self, conversation: Conversation, says: Says, members: Sequence[str],
-        queries: Sequence[Query], seed: int, db: str, settings: str, prices: str, bodies: list[dict[str, Any]], training: Sequence[Query],
-        options: dict[str, Any],
+        queries: Sequence[Query], seed: int, db: str, settings: str, prices: str,
+        bodies: list[dict[str, Any]], training: Sequence[Query], options: dict[str, Any],
     ) -> tuple[list[Talk], Spending]:  # fmt: skip
         def answer(body: Mapping[str, Any]) -> str:
             return says(body["model"], body["messages"])
