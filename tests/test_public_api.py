@@ -47,7 +47,7 @@ PUBLIC = {
     "rlfocal.deliberation.recorded": "Recorded candidates_of reveal worth_of",
     "rlfocal.deliberation.registry": "BUILT_IN GROUP create create_strategy kind_of names resolve",
     "rlfocal.deliberation.replay": "best_answer decided replay stages",
-    "rlfocal.deliberation.trace": "CallRecord Deliberation Round Trace",
+    "rlfocal.deliberation.trace": "CallRecord Deliberation Round Trace named_by",
     "rlfocal.deliberation.view": "Decision Labelled Memory View",
     "rlfocal.deliberation.wrapper": "Wrapper",
     "rlfocal.diversity": """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pytest
+from readers import dataset_with_readers
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -38,6 +39,7 @@ NAMES = (
     "Größe mit Umlauten und mehreren Wörtern 9",
     "llama-3.1-8b-instruct-q4_k_m-few-shot-01",
 )
+READ = ("qwen2.5-0.5b-few-shot-no-1", "ein Mitglied, größer als 9", "third-one-with-26-letters!")
 TASKS = ("arithmetic with carrying", "letter-counting")
 ESTIMATES = {
     "difference": {"dr": {"value": 0.031, "low": 0.011, "high": 0.051}},
@@ -61,6 +63,8 @@ class Made:
         self.keys, self.policies = folder / "keys.db", folder / "policies.db"
         self.folder, dataset = folder, renamed()
         write_dataset(dataset, self.data)
+        self.readers = folder / "readers"
+        write_dataset(with_long_names(dataset_with_readers()), self.readers)
         table = build_table(dataset)
         protocol = EvalProtocol(n_folds=2, n_resamples=100)
         names: list[str | rlfocal.Base] = ["weighted-vote-per-task", "plurality", Asking()]
@@ -85,6 +89,29 @@ def renamed() -> Dataset:
     responses = called(made.responses, "member", dict(zip(made.members, NAMES, strict=True)))
     queries = called(made.queries, "task", dict(zip(("task0", "task1"), TASKS, strict=True)))
     return Dataset("long", queries, responses, made.info.model_copy(update={"pools": {}}))
+
+
+def with_long_names(made: Dataset) -> Dataset:
+    """Two names stand in a row of these tables, so they are shorter; readers read as before."""
+    names = dict(zip(made.members, (*READ, *made.members), strict=False))
+    readers = {
+        names[reader]: about.model_copy(
+            update={
+                "reads": [names[name] for name in about.reads],
+                "first": None if about.first is None else names[about.first],
+            }
+        )
+        for reader, about in made.info.readers.items()
+    }
+    responses = called(made.responses, "member", names)
+    shown = [
+        None if row is None else [[names[name] for name in one] for one in row]
+        for row in responses["shown"].to_pylist()
+    ]
+    place = responses.schema.get_field_index("shown")
+    responses = responses.set_column(place, "shown", pa.array(shown, responses["shown"].type))
+    info = made.info.model_copy(update={"pools": {}, "readers": readers})
+    return Dataset("readers", made.queries, responses, info)
 
 
 def called(table: pa.Table, column: str, names: dict[str, str]) -> pa.Table:
@@ -136,6 +163,7 @@ def shown(made: Made, run: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[
 
     yield of("inspect", made.data)
     yield of("diversity", made.data)
+    yield "diversity --readers", of("diversity", made.readers, "--readers")[1]
     yield "bench", printed(lambda: show_leaderboard(made.result))
     yield "bench --tasks both", printed(lambda: show_leaderboard(made.both))
     live = replace(made.result, live=tuple(map(beside_calls, made.result.rows)))
@@ -192,7 +220,9 @@ def policies(db: Path, checkpoint: Path) -> None:
 
 
 MOST_IMPORTANT = {
-    "inspect": ["accuracy"], "diversity": ["focal", "value"], "bench": ["accuracy", "budget"],
+    "inspect": ["accuracy"], "diversity": ["focal", "value"],
+    "diversity --readers": ["reads", "reader", "verdicts", "importance", "role"],
+    "bench": ["accuracy", "budget"],
     "bench --tasks both": ["task", "given", "hidden"],
     "bench --live": ["accuracy", "tokens", "seconds"], "bench --dry-run": ["calls", "dollars"],
     "bench --scenario": ["frozen"], "train": ["accuracy"], "evaluate": ["accuracy"],
@@ -221,7 +251,7 @@ def test_tables_fit_and_names_stay_whole(
         assert "…" not in text, verb  # names of forty letters have room on all of these
         tables_drawn = [t for t in re.split(r"\n\s*\n", "\n".join(lines)) if "───" in t]
         body = [line for t in tables_drawn for line in t[t.index("───") :].splitlines()]
-        for name in NAMES:
+        for name in (*NAMES, *READ):
             for part in (name[:9], name[-9:]):
                 assert [line for line in body if part in line and name not in line] == [], verb
     assert seen == MOST_IMPORTANT.keys()

@@ -46,7 +46,7 @@ def _show_members(found: Readings) -> None:
             "reads",
             lambda one: ", ".join([*one.reads, *_own(one)]) or None,
             left=True,
-            prose=True,
+            short=lambda one: ",\n".join([*one.reads, *_own(one)]) or None,
         ),
         Column("does", lambda one: one.form or None, left=True),
         Column("accuracy %", lambda one: percent(one.accuracy)),
@@ -160,7 +160,12 @@ def _show_roles(rows: tuple[RoleValue, ...]) -> None:
         rows,
         Column("member", lambda one: one.member),
         Column("role", lambda one: one.role, left=True),
-        Column("read in the end by", lambda one: ", ".join(one.leaves), left=True, prose=True),
+        Column(
+            "read in the end by",
+            lambda one: ", ".join(one.leaves),
+            left=True,
+            short=lambda one: ",\n".join(one.leaves),
+        ),
         Column(
             "their outcome %",
             lambda one: None if math.isnan(one.value) else interval(one.value, one.interval),
