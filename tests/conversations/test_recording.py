@@ -88,7 +88,9 @@ def test_a_query_put_as_the_pool_has_it_has_the_key_of_collecting(stage: Stage) 
         assert database.spent().n_calls == len(MEMBERS) + 1
 
 
-@pytest.mark.parametrize(("pid", "lease_s"), [(2**22 + 5, 3600.0), (os.getpid(), 1.0)])
+@pytest.mark.parametrize(
+    ("pid", "lease_s"), [(2**22 + 5, 3600.0), (os.getpid(), 1.0)], ids=["ended", "alive"]
+)
 def test_a_call_that_another_process_makes_is_waited_for_as_long_as_that_lives(
     stage: Stage, pid: int, lease_s: float
 ) -> None:
