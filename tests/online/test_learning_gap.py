@@ -17,7 +17,7 @@ from rlfocal.agents.config import RlFocalConfig
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import best_answer, replay
 from rlfocal.focal.rl_focal import RlFocal
-from rlfocal.online.counterfactual import Answers, follow, is_labelled, scores_of_stopping
+from rlfocal.online.counterfactual import answers_of, follow, is_labelled, scores_of_stopping
 from rlfocal.online.decisions import batch, path_of
 from rlfocal.online.estimates import compare, effective, may_promote
 from rlfocal.online.exploring import Exploration, log_replay
@@ -155,7 +155,7 @@ def log(before):
 
 def naive(policy, log, e):
     """Whom a policy asks along one request, by a loop; None where that is not known."""
-    answers = Answers.of(log)
+    answers = answers_of(log)
     asked, path = np.zeros((1, N), dtype=bool), []
     while True:
         ask = policy.decide(answers.seen(np.array([e]), asked)).ask & ~asked

@@ -24,19 +24,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.protocol import Strategy
-from rlfocal.deliberation.recorded import candidates_of, reveal
+from rlfocal.deliberation.recorded import candidates_of
 from rlfocal.deliberation.replay import best_answer
 from rlfocal.deliberation.view import View
 from rlfocal.numbers import Float64Array
+from rlfocal.online.answers import LoggedAnswers
 from rlfocal.online.decisions import Decisions, Path, products, worth_of
-from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
-from rlfocal.records.readers import Reads
-from rlfocal.records.signals import Replies
+from rlfocal.records import BoolArray, IntArray
 
-__all__ = ["Answers", "Followed", "follow", "is_labelled", "scores_of_stopping"]
+__all__ = ["Followed", "answers_of", "follow", "is_labelled", "scores_of_stopping"]
 
 _LABELLED = 0.95
 """Share of these requests of which all must be known; what is unknown in the others counts against
@@ -61,64 +59,21 @@ def is_labelled(log: Decisions) -> bool:
     return bool(known.mean() >= _LABELLED) if len(known) else True
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """The answers of those asked by the end of each of E requests, as a source for `reveal`."""
-
-    task: IntArray
-    """int64[E]."""
-    features: FloatArray
-    """float32[E, D]."""
-    kind: NDArray[np.int8]
-    """int8[E]."""
-    exists: BoolArray
-    """bool[E, C]."""
-    answer: NDArray[np.int16]
-    """int16[E, N]."""
-    support: FloatArray
-    """float32[E, N, C]."""
-    cost: FloatArray
-    """float32[E, N]; of several who were asked at once, evenly shared."""
-    is_recorded: bool = True
-    reads: Reads | None = None
-    replies: Replies | None = None
-
-    @property
-    def recorded(self) -> BoolArray:
-        """bool[E, N]."""
-        return np.ones(self.answer.shape, dtype=bool)
-
-    @classmethod
-    def of(cls, log: Decisions) -> Answers:
-        """Collect the answers of logged requests."""
-        end = log.end
-        spent = log.view.spent.astype(np.float64)
-        after = np.where(log.last, end.spent[log.episode], np.append(spent[1:], 0.0))
-        share = (after - spent) / np.maximum(log.wanted.sum(axis=1), 1)
-        cost = np.zeros(end.answer.shape)
-        row, member = np.nonzero(log.wanted)
-        cost[log.episode[row], member] = share[row]
-        return cls(
-            task=end.task,
-            features=end.features,
-            kind=np.where(end.is_open, CandidateKind.ANSWERS, CandidateKind.OPTIONS).astype(
-                np.int8
-            ),
-            exists=end.available,
-            answer=end.answer,
-            support=end.support,
-            cost=cost.astype(np.float32),
-            replies=end.replies,
-        )
-
-    def seen(self, rows: IntArray, asked: BoolArray) -> View:
-        """Show requests int64[B] after bool[B, N] of those known were asked, one after another."""
-        return reveal(self, rows, asked, n_rounds=asked.sum(axis=1))
+def answers_of(log: Decisions) -> LoggedAnswers:
+    """The answers of logged requests; of several members asked at once costs are evenly shared."""
+    end = log.end
+    spent = log.view.spent.astype(np.float64)
+    after = np.where(log.last, end.spent[log.episode], np.append(spent[1:], 0.0))
+    share = (after - spent) / np.maximum(log.wanted.sum(axis=1), 1)
+    cost = np.zeros(end.answer.shape)
+    row, member = np.nonzero(log.wanted)
+    cost[log.episode[row], member] = share[row]
+    return LoggedAnswers.of(end, cost.astype(np.float32))
 
 
 def scores_of_stopping(strategy: Strategy, log: Decisions) -> Float64Array:
     """float64[B]: what the answer at each logged state is worth; NaN where that is unknown."""
-    answers, score = Answers.of(log), np.full(len(log.episode), np.nan)
+    answers, score = answers_of(log), np.full(len(log.episode), np.nan)
     for price in np.unique(log.price).tolist():
         rows = np.flatnonzero(log.price[log.episode] == price)
         who, asked = log.episode[rows], log.view.asked[rows]
@@ -156,7 +111,7 @@ def follow(
     Raises:
         ValueError: a price that the policy was not trained for.
     """
-    answers, n_members = Answers.of(log), log.wanted.shape[1]
+    answers, n_members = answers_of(log), log.wanted.shape[1]
     reached = _Reached(log, own)
     asked = np.zeros((len(log), n_members), dtype=bool)
     chosen, departs = np.full(len(log), -1), np.zeros(len(log), dtype=bool)
@@ -190,7 +145,7 @@ def follow(
 
 def _followed(
     log: Decisions,
-    answers: Answers,
+    answers: LoggedAnswers,
     found: list[tuple[IntArray, View, BoolArray, Float64Array]],
     chosen: IntArray,
     departs: BoolArray,

@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.trace import CallRecord
 from rlfocal.deliberation.view import View
+from rlfocal.online.answers import LoggedAnswers
 from rlfocal.online.episodes import Episode
-from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
+from rlfocal.records import BoolArray, IntArray
 from rlfocal.records.readers import Reads
-from rlfocal.records.signals import Replies
 
 __all__ = [
     "AtPrice",
@@ -111,57 +110,16 @@ class PriceComparison(NamedTuple):
     prices: list[AtPrice]
 
 
-@dataclass(frozen=True, eq=False)
-class _Answers:
-    """Answers of all members asked in several episodes, as a source for `reveal`."""
-
-    task: IntArray
-    """int64[B]."""
-    features: FloatArray
-    """float32[B, D]."""
-    kind: NDArray[np.int8]
-    """int8[B]."""
-    exists: BoolArray
-    """bool[B, C]: options; of an open question those exist that were given."""
-    answer: NDArray[np.int16]
-    """int16[B, N]."""
-    support: FloatArray
-    """float32[B, N, C]."""
-    cost: FloatArray
-    """float32[B, N]."""
-    is_recorded: bool = True
-    """Members that were not asked could have been; their answers are unknown."""
-    reads: Reads | None = None
-    """Who reads whom: who asks a reader asks those first, and what a reader has said is known where
-    they were asked, too."""
-    replies: Replies | None = None
-    """By query and member, where the log has them."""
-
-    @property
-    def recorded(self) -> BoolArray:
-        """bool[B, N]."""
-        return np.ones(self.answer.shape, dtype=bool)
-
-    @classmethod
-    def of(cls, logged: Sequence[Logged]) -> _Answers:
-        episodes = [one.episode for one in logged]
-        last = View.concat([e.states.take(np.array([len(e.states) - 1])) for e in episodes])
-        cost = np.zeros(last.answer.shape, dtype=np.float32)
-        for b, one in enumerate(logged):
-            cost[b] = [one.calls[m].cost if m in one.calls else 0.0 for m in one.members]
-        n_options = np.array([e.n_options for e in episodes])
-        open_, closed = CandidateKind.ANSWERS, CandidateKind.OPTIONS
-        return cls(
-            task=last.task,
-            features=last.features,
-            kind=np.where(n_options > 0, closed, open_).astype(np.int8),
-            exists=np.arange(last.support.shape[2]) < n_options[:, None],
-            answer=last.answer,
-            support=last.support,
-            cost=cost,
-            reads=logged[0].reads,
-            replies=last.replies,
-        )
+def _answers_of(logged: Sequence[Logged]) -> LoggedAnswers:
+    """The answers of all members asked in several episodes."""
+    episodes = [one.episode for one in logged]
+    last = View.concat([e.states.take(np.array([len(e.states) - 1])) for e in episodes])
+    cost = np.zeros(last.answer.shape, dtype=np.float32)
+    for b, one in enumerate(logged):
+        cost[b] = [one.calls[m].cost if m in one.calls else 0.0 for m in one.members]
+    n_options = np.array([e.n_options for e in episodes])
+    exists = np.arange(last.support.shape[2]) < n_options[:, None]
+    return LoggedAnswers.of(last, cost, exists=exists, reads=logged[0].reads)
 
 
 def replay_requests(
@@ -176,7 +134,7 @@ def replay_requests(
             when the request was served.
     """
     known = np.stack([one.asked if own else one.known for one in logged])
-    answers = _Answers.of(logged)
+    answers = _answers_of(logged)
     n_rows, n_members = known.shape
     asked = np.zeros_like(known)
     chosen, is_known = np.full(n_rows, -1), np.ones(n_rows, dtype=bool)
