@@ -187,7 +187,7 @@ class Watched:
 LITTLE = {"n_iterations": 2, "n_episodes": 64, "learn_from": 100}
 
 
-@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize("is_open", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_step_by_step_nobody_asks_a_reader_too_early(is_open: bool) -> None:
     table = simulated(1, n_members=6, is_open=is_open)
     train, test = table.take(np.arange(300)), table.take(np.arange(300, 400))

@@ -152,6 +152,7 @@ def test_a_report_shows_conversations_and_holds_transcripts(folder: Path) -> Non
     assert result.live[0].strategy == result.rows[0].strategy
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_it_may_cost_and_asks_nobody(
     folder: Path, stub: StubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

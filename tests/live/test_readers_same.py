@@ -45,9 +45,14 @@ def answers(
 @pytest.mark.parametrize(
     "name",
     [
-        "plurality", "weighted-vote", "best-single", "best-single-per-task", "agreement",
-        "posterior-threshold", "rl-focal-prior", "knn-router", "evidence-cascade",
-        pytest.param("rl-focal", marks=pytest.mark.slow),
+        "plurality", "agreement", "rl-focal-prior",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in (
+                "weighted-vote", "best-single", "best-single-per-task", "posterior-threshold",
+                "knn-router", "evidence-cascade", "rl-focal",
+            )
+        ),
     ],
 )  # fmt: skip
 def test_ask_equals_evaluate(
