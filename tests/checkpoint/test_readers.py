@@ -102,11 +102,14 @@ def test_data_whose_members_read_others_are_refused(tmp_path_factory: Factory) -
     data = recorded(tmp_path_factory)
     checkpoint = load_checkpoint(trained(tmp_path_factory, "plurality"))
     assert checkpoint.table(data).reads is not None
-    readers = {name: one for name, one in data.info.readers.items() if name != "check"}
     plain = data.responses.filter(np.array(data.responses["member"]) != "check")
-    rest = replace(data, info=data.info.model_copy(update={"readers": readers}), responses=plain)
+    readers = {name: one for name, one in data.info.readers.items() if name != "check"}
+    info = data.info.model_copy(update={"readers": readers})
     with pytest.raises(CheckpointError, match="check"):
-        checkpoint.table(rest)
+        checkpoint.table(replace(data, info=info, responses=plain))
+    untold = data.responses.drop_columns(["shown", "verdicts"])
+    with pytest.raises(CheckpointError, match="'check' read second .* and reads nobody here"):
+        checkpoint.table(replace(data, info=info, responses=untold))
 
 
 def test_without_labels_readers_cost_what_they_read(tmp_path: Path) -> None:

@@ -167,6 +167,16 @@ def test_nobody_stands_in_once_a_member_has_failed() -> None:
         assert talk.strategy.acting == Acting("twice", "it says", stands_in=False)
 
 
+def test_a_call_says_whom_it_read_and_named() -> None:
+    assert CallRecord("a").reading == ""
+    assert CallRecord("d", read=(("a", "b"),)).reading == "read a, b"
+    orders = (("a", "b"), ("b", "a"))
+    assert CallRecord("j", read=orders, verdict=("a", "a")).reading == (
+        "read a, b (named a); b, a (named a)"
+    )
+    assert CallRecord("j", read=(("a",),), verdict=("",)).reading == "read a (named none of them)"
+
+
 def test_what_calls_come_to_is_told_in_numbers() -> None:
     trace = Trace(synthesis=CallRecord("w", cost_usd=0.5))
     trace.rounds.append(Round((CallRecord("a", cost_usd=0.25), CallRecord("b")), {}, 2.0))
