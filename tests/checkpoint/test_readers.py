@@ -108,7 +108,7 @@ def test_data_whose_members_read_others_are_refused(tmp_path_factory: Factory) -
     with pytest.raises(CheckpointError, match="check"):
         checkpoint.table(replace(data, info=info, responses=plain))
     untold = data.responses.drop_columns(["shown", "verdicts"])
-    with pytest.raises(CheckpointError, match="'check' read second .* and reads nobody here"):
+    with pytest.raises(CheckpointError, match=r"'check' read second .* and reads nobody here"):
         checkpoint.table(replace(data, info=info, responses=untold))
 
 
