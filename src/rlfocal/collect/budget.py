@@ -1,14 +1,46 @@
 """A dollar budget: amounts are reserved before a call and released once its cost is known.
 
-Handles amounts only; the caller says what a call may cost at most.
+Handles amounts only; the caller says what a call may cost at most. What a run's calls may cost
+beyond what was counted is kept by its `Account`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-__all__ = ["Budget"]
+from rlfocal.pool.building import LiveMember
+from rlfocal.pool.types import Response
+
+__all__ = ["Account", "Budget"]
+
+
+class Account:
+    """What a run's calls are known to cost, and what they may cost beyond.
+
+    Args:
+        members: those that are asked; failed attempts before this run do not count.
+    """
+
+    def __init__(self, members: Sequence[LiveMember]) -> None:
+        ledgers = {id(member.unsettled): member.unsettled for member in members}
+        self._ledgers = tuple(ledgers.values())
+        self._before_usd = sum(ledger.usd for ledger in self._ledgers)
+        self._uncounted_usd = 0.0
+        """Upper bound of the cost of replies whose servers have not counted their tokens."""
+
+    def paid(self, reply: Response) -> float:
+        """Dollars that a reply is known to cost; one without a token count has its upper bound."""
+        paid_usd = reply.cost_usd or 0.0
+        if reply.unsettled_usd:
+            self._uncounted_usd += paid_usd + reply.unsettled_usd
+            return 0.0
+        return paid_usd
+
+    def unsettled_usd(self) -> float:
+        """Uncertain cost: attempts that failed in this run, and replies without a token count."""
+        failed_usd = sum(ledger.usd for ledger in self._ledgers) - self._before_usd
+        return failed_usd + self._uncounted_usd
 
 
 class Budget:

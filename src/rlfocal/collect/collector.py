@@ -17,11 +17,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from rlfocal.collect.budget import Budget
+from rlfocal.collect.budget import Account, Budget
 from rlfocal.collect.claims import new_owner, release_dead
 from rlfocal.collect.counting import counted
 from rlfocal.collect.feed import Feed
 from rlfocal.collect.giving_up import GivingUp
+from rlfocal.collect.outcomes import stored_reply
 from rlfocal.collect.plan import Call, Plan
 from rlfocal.collect.tally import Tally
 from rlfocal.collect.writing import Outcome, Unmade, Writer
@@ -94,13 +95,9 @@ class Collector:
         self._writer = Writer(
             database, self._owner, on_stored=self._stored, on_trouble=self._cannot_store
         )
-        ledgers = {id(member.unsettled): member.unsettled for member in plan.members}
-        self._ledgers = tuple(ledgers.values())
-        self._unsettled_before = sum(ledger.usd for ledger in self._ledgers)
-        self._uncounted_usd = 0.0
-        """Upper bound of the cost of replies whose servers have not counted their tokens."""
+        self._account = Account(plan.members)
         self._unpriced = frozenset(unpriced(plan.members))
-        self._budget = Budget(limits.max_usd, self._unsettled_usd)
+        self._budget = Budget(limits.max_usd, self._account.unsettled_usd)
         self._giving_up = GivingUp()
 
     def stop(self, reason: str, *, now: bool = False) -> None:
@@ -141,7 +138,7 @@ class Collector:
             self._writer.store_now()
             raise
         finally:
-            self.tally.uncertain_cost_usd = self._unsettled_usd()
+            self.tally.uncertain_cost_usd = self._account.unsettled_usd()
             self._database.give_room_back()
             with contextlib.suppress(DatabaseError):  # claims of a process that ended do not count
                 self._database.release(None, self._owner)
@@ -208,10 +205,7 @@ class Collector:
                 return Unmade(call.key), 0.0
             return self._error(call, exc, time.monotonic() - begun), 0.0
         self._giving_up.answered(call.member)
-        paid_usd = reply.cost_usd or 0.0
-        if reply.unsettled_usd:  # a reply without a token count is charged at its upper bound
-            self._uncounted_usd += paid_usd + reply.unsettled_usd
-            paid_usd = 0.0
+        paid_usd = self._account.paid(reply)
         return self._graded(call, reply), paid_usd
 
     def _count_again(self) -> None:
@@ -229,11 +223,6 @@ class Collector:
         """Amount reserved for a call; zero without a limit."""
         return (self._plan.most_usd(call) or 0.0) if self._limits.max_usd is not None else 0.0
 
-    def _unsettled_usd(self) -> float:
-        """Uncertain cost: attempts that failed in this run, and replies without a token count."""
-        failed_usd = sum(ledger.usd for ledger in self._ledgers) - self._unsettled_before
-        return failed_usd + self._uncounted_usd
-
     def _may_start(self) -> bool:
         limits, tally = self._limits, self.tally
         if limits.max_calls is not None and tally.n_attempted >= limits.max_calls:
@@ -246,9 +235,7 @@ class Collector:
     def _note(self, member: int, begun: float, exc: MemberError) -> None:
         """Stop asking a member that keeps failing: the rest of its calls would fail, too."""
         asked = self._plan.members[member]
-        reason = asked.given_up
-        if reason is None and exc.failure is not Failure.CIRCUIT_OPEN:
-            reason = self._giving_up.failed(member, begun, time.monotonic(), exc)
+        reason = self._giving_up.reason(member, asked, begun, exc)
         if reason is not None:
             self.tally.dropped.setdefault(asked.name, reason)
 
@@ -265,23 +252,14 @@ class Collector:
             kind=self._grader.kind_of(query),
             showings=() if showing is None else (showing,),
         )
-        return StoredResponse(
+        return stored_reply(
+            reply,
+            grade,
             query_key=call.query_key,
             query_id=query["query_id"],
             member=member.name,
             settings_key=self._plan.settings_keys[call.member],
             sample=call.sample,
-            text=reply.text,
-            answer=grade.answer,
-            score=grade.score,
-            choice_scores=grade.choice_scores,
-            finish=reply.finish,
-            n_prompt_tokens=reply.n_prompt_tokens,
-            n_completion_tokens=reply.n_completion_tokens,
-            # A partial cost would be taken for the full one.
-            cost_usd=None if reply.unsettled_usd else reply.cost_usd,
-            latency_s=reply.latency_s,
-            tokens=reply.tokens,
             signals=member.own.read(seen),
             shown=None if showing is None else showing.names,
             shown_key=None if showing is None else shown_key_of(showing.contents),
@@ -307,7 +285,7 @@ class Collector:
                 self.tally.n_unpriced += item.cost_usd is None and not priced
             elif isinstance(item, StoredError):
                 self.tally.failed(item)
-        self.tally.uncertain_cost_usd = self._unsettled_usd()
+        self.tally.uncertain_cost_usd = self._account.unsettled_usd()
         self._on_progress(self.tally)
 
     def _cannot_store(self, exc: DatabaseError) -> None:

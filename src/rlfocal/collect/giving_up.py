@@ -7,9 +7,11 @@ and count once.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.building import LiveMember
 
 __all__ = ["GivingUp"]
 
@@ -41,6 +43,19 @@ class GivingUp:
     def answered(self, member: int) -> None:
         """A call was answered."""
         self._rows.pop(member, None)
+
+    def reason(self, number: int, member: LiveMember, begun: float, exc: MemberError) -> str | None:
+        """Why a member is given up whose call has just failed; None where it is not.
+
+        Args:
+            number: of the member.
+            member: what it says of itself counts before what is counted here.
+            begun: by `time.monotonic`.
+            exc: how the call failed; one that was not sent does not count.
+        """
+        if member.given_up is not None or exc.failure is Failure.CIRCUIT_OPEN:
+            return member.given_up
+        return self.failed(number, begun, time.monotonic(), exc)
 
     def failed(self, member: int, begun: float, now: float, exc: MemberError) -> str | None:
         """Count a member's failed call; returns why the member is given up, None where it is not.

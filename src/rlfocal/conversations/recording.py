@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from rlfocal.collect.budget import Budget
+from rlfocal.collect.budget import Account, Budget
 from rlfocal.collect.claims import new_owner, release_dead
 from rlfocal.collect.giving_up import GivingUp
+from rlfocal.collect.outcomes import stored_reply
 from rlfocal.collect.writing import Outcome, Unmade, Writer
 from rlfocal.conversations.calls import Call, Heard, Put, Query
 from rlfocal.errors import ConfigError, DatabaseError, Failure, MemberError, RlfocalError, nearest
@@ -101,10 +102,8 @@ class RecordingPool:
         self._owner = new_owner()
         self._slots = asyncio.Semaphore(concurrency)
         self._under_way: dict[str, asyncio.Task[Heard]] = {}
-        self._ledgers = tuple({id(m.unsettled): m.unsettled for m in members}.values())
-        self._before_usd = sum(ledger.usd for ledger in self._ledgers)
-        self._uncounted_usd = 0.0
-        self._budget = Budget(max_usd, self._unsettled_usd)
+        self._account = Account(members)
+        self._budget = Budget(max_usd, self._account.unsettled_usd)
         self._giving_up, self._failed_since = GivingUp(), 0
         self._writer: Writer | None = None
         self._writing: asyncio.Task[None] | None = None
@@ -132,7 +131,7 @@ class RecordingPool:
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
-        self.spending.most_usd += 0.0 if self._estimating else self._unsettled_usd()
+        self.spending.most_usd += 0.0 if self._estimating else self._account.unsettled_usd()
         if self._writer is None or self._writing is None or self._database is None:
             return
         self._writing.cancel()
@@ -257,29 +256,19 @@ class RecordingPool:
             self.spending.n_failed += 1
             return self._error(put, exc), Heard(None), 0.0
         self._giving_up.answered(number)
-        paid_usd = reply.cost_usd or 0.0
-        if reply.unsettled_usd:
-            self._uncounted_usd += paid_usd + reply.unsettled_usd
-            paid_usd = 0.0
+        paid_usd = self._account.paid(reply)
         self.spending.cost_usd += paid_usd
         grade = self._grader.grade(
             query.row, put.settings.model_copy(update={"answers": "reply"}), reply
         )
-        stored = StoredResponse(
+        stored = stored_reply(
+            reply,
+            grade,
             query_key=put.query_key,
             query_id=str(query.row["query_id"]),
             member=put.live.name,
             settings_key=put.settings_key,
             sample=put.sample,
-            text=reply.text,
-            answer=grade.answer,
-            score=grade.score,
-            finish=reply.finish,
-            n_prompt_tokens=reply.n_prompt_tokens,
-            n_completion_tokens=reply.n_completion_tokens,
-            cost_usd=None if reply.unsettled_usd else reply.cost_usd,
-            latency_s=reply.latency_s,
-            tokens=reply.tokens,
             signals=self._signals(put, query, reply, grade) if put.alone else None,
         )
         return stored, _heard(stored, put), paid_usd
@@ -302,9 +291,7 @@ class RecordingPool:
 
     def _note(self, number: int, put: Put, begun: float, exc: MemberError) -> None:
         """Stop asking a member that keeps failing: the rest of its calls would fail, too."""
-        reason = put.live.given_up
-        if reason is None and exc.failure is not Failure.CIRCUIT_OPEN:
-            reason = self._giving_up.failed(number, begun, time.monotonic(), exc)
+        reason = self._giving_up.reason(number, put.live, begun, exc)
         if reason is not None:
             self.spending.given_up.setdefault(put.live.name, reason)
 
@@ -330,10 +317,6 @@ class RecordingPool:
 
     def _in_trouble(self, exc: DatabaseError) -> None:
         self._end(f"the database cannot be written to: {exc}")
-
-    def _unsettled_usd(self) -> float:
-        failed = sum(ledger.usd for ledger in self._ledgers) - self._before_usd
-        return failed + self._uncounted_usd
 
 
 def _heard(stored: StoredResponse, put: Put) -> Heard:
