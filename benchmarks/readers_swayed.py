@@ -34,10 +34,10 @@ from rlfocal.grading import Grader
 from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.member import MemberSettings
-from rlfocal.pool.reading.settings import JUDGING
 from rlfocal.pool.reading.showing import showing_of
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.pool.stub import StubServer, prompt_of
+from rlfocal.readers import JUDGING
 from rlfocal.records import Dataset
 from rlfocal.records.built_in import localpool
 from rlfocal.records.folders import read_dataset

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.asking.prompting import asked_logprobs, letter_scores, letters_given
 from rlfocal.pool.member import MemberSettings
-from rlfocal.pool.reading.settings import JUDGING
 from rlfocal.pool.reading.showing import Showing
 from rlfocal.pool.reading.verdicts import verdict_of
 from rlfocal.pool.types import Response
+from rlfocal.readers import JUDGING
 from rlfocal.records.answers import KINDS, Extractor
 from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.records.canonical import open_extractor

@@ -25,8 +25,8 @@ from rlfocal.deliberation.view import Memory
 from rlfocal.focal.posterior_threshold import PosteriorThreshold
 from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.paper.strategy import RlFocalPaper
+from rlfocal.readers import Reads
 from rlfocal.records import ResponseTable
-from rlfocal.records.readers import Reads
 from rlfocal.simulator import draw_answers, draw_pool, to_table
 from rlfocal.simulator.known import KnownPool
 from rlfocal.training.prior import pool_batches
@@ -38,7 +38,7 @@ NONE = -1
 def reads_of(direct: list[list[int]]) -> Reads:
     n = len(direct)
     names = tuple(f"m{k}" for k in range(n))
-    return Reads(names, np.array(direct, dtype=bool), np.full(n, -1), ("",) * n)
+    return Reads.of_arrays(names, np.array(direct, dtype=bool))
 
 
 LAST_READS_TWO = reads_of([[0, 0, 0], [0, 0, 0], [1, 1, 0]])

@@ -14,8 +14,8 @@ from rlfocal.bench.summaries.reading import readings_of
 from rlfocal.deliberation.protocol import unmet
 from rlfocal.deliberation.registry import create, resolve
 from rlfocal.deliberation.replay import replay
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, DatasetInfo, ResponseTable, build_table
-from rlfocal.records.readers import ReaderInfo
 
 VOTES = ("plurality", "weighted-vote", "mean-probability", "static-subset", "stacking", "agreement")
 
@@ -98,6 +98,13 @@ def test_plain_votes_follow_the_judge(table: ResponseTable) -> None:
     assert (found.chosen == table.answer[:, judge]).all()
     assert (found.n_rounds == 2).all()
     assert found.score.mean() == pytest.approx(table.member_score[:, judge].mean())
+
+
+def test_rl_focal_asks_the_judge() -> None:
+    table = build_table(open_answers(300))
+    result = run_bench(table, ["rl-focal-prior"], EvalProtocol(n_folds=3, n_resamples=200))
+    rows = {row.strategy: row for row in result.rows}
+    assert rows["rl-focal-prior"].accuracy > rows["best-alone"].accuracy + 0.08
 
 
 def test_where_the_judge_names_nobody_the_best_member_answers() -> None:

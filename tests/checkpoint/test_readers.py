@@ -21,7 +21,7 @@ from rlfocal.errors import CheckpointError, ConfigError
 from rlfocal.live import LiveEnsemble, members_for
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import read_pool
-from rlfocal.records.readers import ReaderInfo
+from rlfocal.readers import ReaderInfo, Reads
 
 Factory = pytest.TempPathFactory
 URL = "http://127.0.0.1:9/v1"
@@ -46,7 +46,7 @@ def test_without_readers_nothing_is_written_and_nothing_is_read(tmp_path_factory
     [
         ({"nobody": {"reads": ["plain"]}}, "readers: 'nobody' is no member"),
         ({"plain": {"reads": ["absent"]}}, "which is not among the members"),
-        ({"plain": {"reads": ["plain"]}}, "member 'plain' reads itself"),
+        ({"plain": {"reads": ["plain"]}}, "'plain' reads 'plain'"),
         ({"plain": {"reads": "letters"}}, "valid list"),
     ],
 )
@@ -96,6 +96,19 @@ def test_the_order_of_names_does_not_count() -> None:
     one, other = ReaderInfo(reads=["a", "b"]), ReaderInfo(reads=["b", "a"])
     assert not difference({"c": one}, {"c": other}, members=["a", "b", "c"])
     assert not difference({}, {"d": other}, members=["a", "b", "c"])
+
+
+def test_a_draft_and_what_is_said_of_it_are_not_taken_for_one_another() -> None:
+    one = ReaderInfo(reads=["draft", "critic"], reading="refine")
+    other = ReaderInfo(reads=["critic", "draft"], reading="refine")
+    told = difference({"c": one}, {"c": other}, members=["a", "b", "c"])
+    assert told == (
+        "member 'c' read draft and critic (as refine) in training, and reads critic and draft "
+        "(as refine) here"
+    )
+    reads = Reads.of(["critic", "draft", "c"], {"c": one})
+    assert reads is not None
+    assert reads.infos == {"c": one}  # as it is kept with a checkpoint
 
 
 def test_data_whose_members_read_others_are_refused(tmp_path_factory: Factory) -> None:

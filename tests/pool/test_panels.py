@@ -9,7 +9,7 @@ import pytest
 from rlfocal.errors import ConfigError
 from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.settings import PoolSettings, read_pool
-from rlfocal.records.readers import ReaderInfo, Reads
+from rlfocal.readers import ReaderInfo, Reads
 
 POOL = """
 [endpoints.e]

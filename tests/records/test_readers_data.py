@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from rlfocal.errors import ConfigError, RecordError
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, DatasetInfo, build_table
 from rlfocal.records.database import export_dataset, import_dataset, open_database
 from rlfocal.records.folders import read_dataset, write_dataset
-from rlfocal.records.readers import ReaderInfo
 
 QUERIES = {"query_id": ["q1", "q2"], "prompt": ["1 + 1 =", "2 + 2 ="], "label": ["2", "4"]}
 MEMBERS = ["a", "b", "judge", "last"]
@@ -111,7 +111,7 @@ def test_a_database_gives_back_what_was_imported(tmp_path: Path, database_url: s
         ),
         (
             READERS | {"a": {"reads": ["last"]}},
-            r"dataset\.json: readers: member 'a' reads itself, by way of a, judge, last; take one",
+            r"dataset\.json: readers: 'a' reads 'last' reads 'judge' reads 'a': nobody could be ",
         ),
         ({"last": READERS["last"]}, r"'shown' is of members that .* nothing of these: .*'judge'"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from rlfocal.agents.prior.reading import apart
 from rlfocal.deliberation.replay import replay
-from rlfocal.records.readers import Reads
+from rlfocal.readers import Reads
 from rlfocal.simulator import draw_answers, draw_pool, to_table
 from rlfocal.simulator.readers import ReaderSpec, after_reading, draw_readers
 from rlfocal.strategies.agreement import Agreement
@@ -20,7 +20,7 @@ Q = 4000
 def spec_of(direct, *, first=None, follows=0.8, leans=0.0, conforms=1.0, strays=1.0, guesses=0.0):
     n = len(direct)
     owns = np.full(n, -1) if first is None else np.array(first)
-    reads = Reads(tuple(f"m{k}" for k in range(n)), np.array(direct, dtype=bool), owns, ("",) * n)
+    reads = Reads.of_arrays([f"m{k}" for k in range(n)], np.array(direct, dtype=bool), owns)
     each = (np.full(n, value) for value in (follows, leans, conforms, strays, guesses))
     return ReaderSpec(reads, *each)
 

@@ -13,8 +13,8 @@ from rlfocal.deliberation.protocol import Outcome, Reference, Spec, unmet
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.registry import create, create_strategy, resolve
 from rlfocal.deliberation.replay import replay
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records import ResponseTable
-from rlfocal.records.readers import ReaderInfo, Reads
 from rlfocal.strategies.agreement import Agreement
 from rlfocal.strategies.capped import CappedAgreement
 from rlfocal.strategies.oracle import Oracle

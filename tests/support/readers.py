@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, DatasetInfo, ResponseTable, build_table
-from rlfocal.records.readers import ReaderInfo
 
 ALONE: Mapping[str, float] = {"a": 0.72, "b": 0.66, "c": 0.6, "d": 0.55}
 """Chance of being right."""

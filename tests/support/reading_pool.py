@@ -31,8 +31,8 @@ from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.reading.showing import showing_of
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import Said, StubServer, prompt_of
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, build_table
-from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import RESPONSES, DatasetInfo, table_of
 

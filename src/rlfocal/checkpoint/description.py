@@ -26,9 +26,9 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.registry import kind_of
 from rlfocal.errors import CheckpointError, ConfigError, RecordError, nearest
 from rlfocal.features.registry import check_spec
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records.answers import KINDS
 from rlfocal.records.kinds import NOT_OPEN
-from rlfocal.records.readers import ReaderInfo, Reads
 from rlfocal.records.tables.table import CostUnit
 
 __all__ = [

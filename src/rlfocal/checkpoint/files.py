@@ -258,7 +258,7 @@ def describe(
         form=form_of(strategy),
         settings=dict(strategy.spec.settings),
         members=list(table.members),
-        readers={} if table.reads is None else table.reads.infos,
+        readers={} if table.reads is None else dict(table.reads.infos),
         tasks=list(table.tasks),
         encoder=None if encoder_spec is None else dict(encoder_spec),
         reach=None if reach is None else dict(reach.encoder),

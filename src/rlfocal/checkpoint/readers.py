@@ -8,19 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rlfocal.pool.member import MemberSettings
-from rlfocal.records.readers import ReaderInfo
+from rlfocal.readers import REFINING, ReaderInfo
 
-__all__ = ["difference", "readers_of"]
-
-
-def readers_of(members: Sequence[MemberSettings]) -> dict[str, ReaderInfo]:
-    """Of members of a pool file, those that read others, by name."""
-    return {
-        member.name: ReaderInfo(reads=list(member.reads), first=member.own, reading=member.reading)
-        for member in members
-        if member.reads
-    }
+__all__ = ["difference"]
 
 
 def difference(
@@ -28,7 +18,7 @@ def difference(
 ) -> str:
     """In what readers differ, in words; empty where they do not.
 
-    In which order they are named does not count.
+    In which order they are named does not count, but where the first is the draft of a refiner.
 
     Args:
         learned: by name, those of training.
@@ -51,13 +41,14 @@ def difference(
 def _plain(about: ReaderInfo | None) -> tuple[object, ...] | None:
     if about is None:
         return None
-    return sorted(about.reads), about.first, about.reading
+    reads = about.reads if about.reading == REFINING else sorted(about.reads)
+    return reads, about.first, about.reading
 
 
 def _said(about: ReaderInfo | None, verb: str) -> str:
     if about is None:
         return f"{verb} nobody"
     own = "" if about.first is None else f", after {about.first} as its own"
-    *others, last = sorted(about.reads)
+    *others, last = about.reads if about.reading == REFINING else sorted(about.reads)
     names = f"{', '.join(others)} and {last}" if others else last
     return f"{verb} {names} (as {about.reading}{own})"

@@ -16,14 +16,14 @@ import numpy as np
 
 from rlfocal.checkpoint.arrays import to_bytes
 from rlfocal.checkpoint.files import Checkpoint, assemble, describe
-from rlfocal.checkpoint.readers import readers_of
 from rlfocal.deliberation.protocol import Spec
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.building import LiveMember, LivePool
+from rlfocal.pool.reading.checks import readers_of
 from rlfocal.pool.settings import PoolSettings
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records import CandidateKind, FloatArray, ResponseTable, calibrate
-from rlfocal.records.readers import ReaderInfo, Reads
 from rlfocal.records.tables.table import CostUnit
 
 __all__ = ["start_without_labels"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rlfocal.bench.summaries.data import MemberSummary, Summary
-    from rlfocal.records.readers import ReaderInfo
+    from rlfocal.readers import ReaderInfo
 
 __all__ = ["inspect"]
 

@@ -17,8 +17,10 @@ import pyarrow as pa
 from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.building import LiveMember
+from rlfocal.pool.reading.checks import readers_of
 from rlfocal.pool.reading.showing import Showing, n_showings, showing_of
 from rlfocal.pool.types import Request
+from rlfocal.readers import Reads
 from rlfocal.records.database import key_of, query_key_of, shown_key_of
 from rlfocal.records.signals.registry import signal_names
 
@@ -102,12 +104,15 @@ class Plan:
         )
 
     @cached_property
+    def reads(self) -> Reads | None:
+        """Who reads whom; None where nobody reads."""
+        settings = [member.settings for member in self.members]
+        return Reads.of([member.name for member in self.members], readers_of(settings))
+
+    @property
     def depth(self) -> int:
         """How often somebody has to wait for others: 0 where nobody reads, 1 for one judge."""
-        depth = [0] * len(self.members)
-        for _ in self.members:
-            depth = [1 + max((depth[m] for m in read), default=-1) for read in self.inputs]
-        return max(depth, default=0)
+        return 0 if self.reads is None else int(self.reads.stage.max())
 
     @property
     def n_calls(self) -> int:

@@ -10,6 +10,8 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+
 from rlfocal.collect.plan import Call, Plan
 from rlfocal.pool.asking.question import Said
 from rlfocal.records.database import Database
@@ -80,7 +82,7 @@ class Readings:
         if not readers:
             return Resolved(list(block), [], 0)
         rows = {call.query: call.query_key for call in block if call.member in readers}
-        settled = self._settled(rows, self._behind(readers), held, gone, final=final)
+        settled = self._settled(rows, self._stages_behind(readers), held, gone, final=final)
         found = Resolved([], [], 0)
         n_unread = 0
         for call in block:
@@ -94,32 +96,18 @@ class Readings:
                 found.calls.append(ready)
         return found._replace(n_unread=n_unread)
 
-    def _behind(self, readers: Iterable[int]) -> list[int]:
-        """All whom these members read, and whom those read, each after those whom it reads."""
-        found: dict[int, None] = {}
-
-        def add(member: int) -> None:
-            for read in self._plan.inputs[member]:
-                add(read)
-            found.setdefault(member)
-
-        for reader in readers:
-            for read in self._plan.inputs[reader]:
-                add(read)
-        return list(found)
-
     def _settled(
         self,
         rows: Mapping[int, str],
-        members: Sequence[int],
+        stages: Iterable[Sequence[int]],
         held: Container[str],
         gone: Container[int],
         *,
         final: bool,
     ) -> _Settled:
-        """What members, of whom each comes after those whom it reads, have said to queries."""
+        """What members of stages, each after those whom its members read, have said to queries."""
         found: _Settled = {}
-        for stage in self._stages(members):
+        for stage in stages:
             calls = {
                 (row, member): self._calls_of(row, key, member, found)
                 for member in stage
@@ -145,12 +133,14 @@ class Readings:
                 found[row, member] = None if typical is None else replies[typical]
         return found
 
-    def _stages(self, members: Sequence[int]) -> list[list[int]]:
-        """Members that do not wait for each other, together."""
-        depth: dict[int, int] = {}
-        for member in members:
-            depth[member] = 1 + max((depth[m] for m in self._plan.inputs[member]), default=-1)
-        return [[m for m in members if depth[m] == d] for d in sorted(set(depth.values()))]
+    def _stages_behind(self, readers: Iterable[int]) -> list[list[int]]:
+        """All whom these members wait for, in groups that do not wait for each other."""
+        reads = self._plan.reads
+        if reads is None:
+            return []
+        behind = np.flatnonzero(reads.closure[list(readers)].any(axis=0))
+        stage = reads.stage[behind]
+        return [behind[stage == n].tolist() for n in np.unique(stage)]
 
     def _calls_of(
         self, row: int, query_key: str, member: int, settled: _Settled

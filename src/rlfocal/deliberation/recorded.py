@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.view import View
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
-from rlfocal.records.readers import Reads
 from rlfocal.records.signals import Replies
 
 __all__ = ["Recorded", "candidates_of", "reveal", "worth_of"]

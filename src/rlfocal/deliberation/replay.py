@@ -9,8 +9,8 @@ import numpy as np
 from rlfocal.deliberation.protocol import Outcome, Strategy
 from rlfocal.deliberation.recorded import candidates_of, reveal
 from rlfocal.deliberation.view import Decision, View
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
-from rlfocal.records.readers import Reads
 
 __all__ = ["best_answer", "decided", "replay", "stages"]
 

@@ -20,8 +20,8 @@ from rlfocal.deliberation.replay import decided
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure
 from rlfocal.markup import Displayed, Grid, Sheet, one_line
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records import BoolArray
-from rlfocal.records.readers import ReaderInfo, Reads
 
 __all__ = ["CallRecord", "Deliberation", "Round", "Trace", "named_by"]
 
@@ -320,7 +320,7 @@ class Deliberation:
             members=tuple(members),
             cost_unit=cost_unit,
             kind=kind,
-            readers={} if reads is None else reads.infos,
+            readers={} if reads is None else dict(reads.infos),
         )
 
     @property

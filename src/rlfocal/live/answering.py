@@ -29,8 +29,8 @@ from rlfocal.pool.fan_out import Slot, ask_all
 from rlfocal.pool.types import Finish, Request
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import Bill, billed
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray
-from rlfocal.records.readers import Reads
 from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["Answering"]

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from rlfocal.checkpoint import Checkpoint, Description
-from rlfocal.checkpoint.readers import difference, readers_of
+from rlfocal.checkpoint.readers import difference
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.replay import stages
 from rlfocal.deliberation.trace import Deliberation
@@ -29,6 +29,7 @@ from rlfocal.live.unlike import Unlike
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember, unpriced
 from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.reading.checks import readers_of
 from rlfocal.pool.settings import PoolSettings
 from rlfocal.records import FloatArray
 from rlfocal.records.schema import OPTION_LETTERS

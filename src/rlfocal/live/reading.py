@@ -18,10 +18,10 @@ from rlfocal.grading import Grader, seen_reply
 from rlfocal.live.state import Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
-from rlfocal.pool.reading.settings import JUDGING
 from rlfocal.pool.reading.showing import Showing
 from rlfocal.pool.reading.verdicts import verdict_of
 from rlfocal.pool.types import Response
+from rlfocal.readers import JUDGING
 from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.records.signals import ReplyStore, SeenReply
 

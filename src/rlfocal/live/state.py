@@ -16,8 +16,8 @@ from typing import Self
 import numpy as np
 
 from rlfocal.deliberation.view import View
+from rlfocal.readers import Reads
 from rlfocal.records import Calibration, FloatArray
-from rlfocal.records.readers import Reads
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.records.signals import Replies, ReplyStore

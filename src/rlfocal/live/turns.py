@@ -21,8 +21,8 @@ from rlfocal.pool.asking.question import Question, Said
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.reading.showing import Showing, showing_of
 from rlfocal.pool.types import Request
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray
-from rlfocal.records.readers import Reads
 
 __all__ = ["Turns", "longest_shown"]
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.view import View
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray
-from rlfocal.records.readers import Reads
 from rlfocal.records.signals import Replies
 
 __all__ = ["LoggedAnswers"]

@@ -29,8 +29,8 @@ from rlfocal.deliberation.trace import CallRecord
 from rlfocal.deliberation.view import View
 from rlfocal.online.answers import LoggedAnswers
 from rlfocal.online.episodes import Episode
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, IntArray
-from rlfocal.records.readers import Reads
 
 __all__ = [
     "AtPrice",

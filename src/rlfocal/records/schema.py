@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from rlfocal.errors import RecordError
-from rlfocal.records.readers import CRITICISING, JUDGING, ReaderInfo
+from rlfocal.readers import CRITICISING, JUDGING, ReaderInfo
 from rlfocal.records.synonyms import is_pairwise, meant_by
 
 __all__ = [

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, FloatArray, IntArray
-from rlfocal.records.readers import Reads
 from rlfocal.simulator.ranges import PoolSpec
 from rlfocal.simulator.readers import after_reading
 
@@ -89,7 +89,7 @@ def draw_answers(
     answer, exists, rank = _number(slot, usable, place, full, spec.is_open, rng)
     support = _supports(spec, answer[rows], graded, rank[rows], copied[rows], exists[rows])
     if spec.readers is not None and graded is not None:
-        read = spec.readers.reads.direct.any(axis=1)
+        read = spec.readers.reads.is_reader
         support[:, read] = answer[rows][:, read, None] == np.arange(support.shape[2])
     right = usable & (slot == 0)
     reply_shift = _reply_shift(spec, right, usable, difficulty, rng)

@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records import ResponseTable
-from rlfocal.records.readers import ReaderInfo, Reads
 from rlfocal.simulator.choices import SimulatedPool
 from rlfocal.simulator.tables import to_table
 

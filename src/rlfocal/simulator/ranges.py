@@ -177,7 +177,7 @@ def _with_readers(spec: PoolSpec, rng: np.random.Generator) -> PoolSpec:
     found = draw_readers(rng, spec.n_members)
     if found is None:
         return spec
-    dearer = np.where(found.reads.direct.any(axis=1), np.exp(rng.uniform(-0.3, 1.0)), 1.0)
+    dearer = np.where(found.reads.is_reader, np.exp(rng.uniform(-0.3, 1.0)), 1.0)
     price = spec.price * dearer
     return replace(spec, readers=found, price=price / price.mean())
 

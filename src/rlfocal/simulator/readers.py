@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.numbers import log_odds, sigmoid
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, IntArray
-from rlfocal.records.readers import Reads
 
 __all__ = ["ReaderSpec", "after_reading", "draw_readers"]
 
@@ -78,9 +78,7 @@ def draw_readers(rng: np.random.Generator, n_members: int) -> ReaderSpec | None:
 
     follows, conforms, strays = drawn(level, 0.6), drawn(0.93, 1.0), drawn(0.5, 1.2)
     return ReaderSpec(
-        reads=Reads(
-            tuple(f"member-{n + 1}" for n in range(n_members)), direct, first, tuple(forms)
-        ),
+        reads=Reads.of_arrays([f"member-{n + 1}" for n in range(n_members)], direct, first, forms),
         follows=follows,
         leans=rng.uniform(0, 3, n_members),
         conforms=np.where(judges, 1.0, conforms),

@@ -127,7 +127,7 @@ class BestAlone(BestSingle):
         """Pick the member; ties go to the cheaper one, then to the first."""
         accuracy = sound_accuracy(table)
         if table.reads is not None:
-            accuracy = np.where(table.reads.direct.any(axis=1), -1.0, accuracy)
+            accuracy = np.where(table.reads.is_reader, -1.0, accuracy)
         self.member_ = int(np.lexsort((table.mean_cost, -accuracy))[0])
         return self
 

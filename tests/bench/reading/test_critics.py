@@ -9,8 +9,8 @@ import pytest
 
 from rlfocal.bench import EvalProtocol, run_bench
 from rlfocal.bench.summaries.reading import readings_of
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, DatasetInfo, build_table
-from rlfocal.records.readers import ReaderInfo
 from rlfocal.report import render
 
 

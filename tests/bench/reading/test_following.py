@@ -8,8 +8,8 @@ from readers import MEMBERS, READERS, Skill, dataset_with_readers, table_with_re
 
 from rlfocal.bench.summaries.reading.following import followings
 from rlfocal.bench.summaries.reading.shares import Share
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, DatasetInfo, build_table
-from rlfocal.records.readers import ReaderInfo
 
 
 def small() -> Dataset:

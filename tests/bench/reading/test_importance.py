@@ -18,8 +18,8 @@ from rlfocal.bench.summaries.reading.importance import (
     ratings,
 )
 from rlfocal.bench.summaries.reading.roles import role_values
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records import Dataset, DatasetInfo, ResponseTable, build_table
-from rlfocal.records.readers import ReaderInfo, Reads
 
 
 def chain(answers: list[str], label: str = "A") -> ResponseTable:

@@ -8,8 +8,8 @@ from readers import Skill, dataset_with_readers
 from rlfocal.bench.summaries.reading import readings_of
 from rlfocal.bench.summaries.reading.judging import judge_biases, named_by, verdicts_of
 from rlfocal.errors import ConfigError
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, DatasetInfo, build_table
-from rlfocal.records.readers import ReaderInfo
 
 
 def small() -> Dataset:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from rlfocal.deliberation.recorded import reveal
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset, build_table
-from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.schema import DatasetInfo
 from rlfocal.records.signals.others import OTHERS
 from rlfocal.records.signals.reply import SeenReply

@@ -19,8 +19,8 @@ from rlfocal.agents.fusion.opinion import PriorOnPool
 from rlfocal.agents.fusion.votes import Votes
 from rlfocal.agents.known import OutOfFold
 from rlfocal.numbers import log_odds
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, FloatArray, ResponseTable
-from rlfocal.records.readers import Reads
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 from rlfocal.strategies.stacking.likelihood import choices_of
 from rlfocal.strategies.stacking.weights import LEAST, PENALTIES, WeightModel, cross_fit

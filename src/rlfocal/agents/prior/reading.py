@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.state import Row
 from rlfocal.numbers import Float64Array, log_odds, shrunk, sigmoid
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, FloatArray
-from rlfocal.records.readers import Reads
 
 __all__ = ["READING_ROWS", "Apart", "Readers", "apart"]
 
@@ -98,7 +98,7 @@ class Readers:
         expected = sigmoid(usual + np.array([[_LIKE], [_APART]]))
         rate = shrunk(self.right, self.known, towards=expected, worth=_WORTH)
         moved = log_odds(rate, least=_LEAST) - usual
-        return np.where(self.reads.direct.any(axis=1), moved, 0).astype(np.float32)
+        return np.where(self.reads.is_reader, moved, 0).astype(np.float32)
 
     def moved(self, shift: FloatArray, answer: NDArray[np.int16], ready: BoolArray) -> FloatArray:
         """float32[B, N]: `shift` in the case of each query; 0 for others, and until it is known.
@@ -132,7 +132,7 @@ class Readers:
         """
         n_members = len(state["direct"])
         names = tuple(f"member {n + 1}" for n in range(n_members))
-        reads = Reads(names, state["direct"], state["first"], ("",) * n_members)
+        reads = Reads.of_arrays(names, state["direct"], state["first"])
         return cls(reads, state["known"], state["right"])
 
 
@@ -154,7 +154,7 @@ def apart(reads: Reads, answer: NDArray[np.int16]) -> Apart:
         answer: int16[B, N], comparable within a row; -1 for none.
     """
     split, differs = np.zeros((2, *answer.shape), dtype=bool)
-    for n in np.flatnonzero(reads.direct.any(axis=1)):
+    for n in np.flatnonzero(reads.is_reader):
         read = answer[:, reads.direct[n]]
         most = read.max(axis=1)
         split[:, n] = ((read >= 0) & (read != most[:, None])).any(axis=1)

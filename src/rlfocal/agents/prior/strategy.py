@@ -35,7 +35,7 @@ from rlfocal.deliberation.protocol import State
 from rlfocal.deliberation.state import Row, names_of, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.numbers import Float64Array, sigmoid
-from rlfocal.records import BoolArray, CandidateKind, FloatArray, IntArray, ResponseTable
+from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.settings import Settings
 
 __all__ = ["Believed", "RlFocalPrior"]
@@ -116,7 +116,7 @@ class RlFocalPrior(Trained):
         if table.n_queries:
             mean = table.member_mean(table.cost, dtype=np.float32)
             relative_cost = (mean / mean.mean()).astype(np.float32)
-            comparable = table.kind != CandidateKind.RESPONSES
+            comparable = table.comparable
             seen = np.bincount(table.task, minlength=n_tasks) > 0
             adds_up = np.bincount(table.task[comparable], minlength=n_tasks) > 0
             adds_up = np.append(np.where(seen, adds_up, comparable.any()), comparable.any())

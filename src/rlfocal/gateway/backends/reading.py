@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rlfocal.checkpoint.readers import readers_of
 from rlfocal.deliberation.trace import CallRecord, Round, named_by
 from rlfocal.errors import Failure, MemberError, NobodyAnswered
 from rlfocal.gateway.backends.backend import OnText
@@ -26,14 +25,14 @@ from rlfocal.live.turns import longest_shown
 from rlfocal.pool.asking.question import Said
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
-from rlfocal.pool.reading.settings import JUDGING
+from rlfocal.pool.reading.checks import readers_of
 from rlfocal.pool.reading.showing import Showing, showing_of
 from rlfocal.pool.reading.verdicts import verdict_of
 from rlfocal.pool.types import Request, Response
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import billed
+from rlfocal.readers import JUDGING, Reads
 from rlfocal.records.answers.replies.cleaning import without_thinking
-from rlfocal.records.readers import Reads
 
 __all__ = ["ReadingBackend", "stages_before"]
 

@@ -15,9 +15,9 @@ from rlfocal.gateway.feedback import right_answer
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.wire.models import ENSEMBLE
+from rlfocal.readers import ReaderInfo
 from rlfocal.records import Dataset
 from rlfocal.records.answers import KINDS
-from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.schema import QUERIES, RESPONSES, DatasetInfo, table_of
 
 __all__ = ["judged_dataset"]

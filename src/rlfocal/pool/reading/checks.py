@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.endpoints import EndpointSettings, LlamaCppSettings
-from rlfocal.pool.reading.settings import JUDGING, LEAST_READ, Reading
+from rlfocal.pool.reading.settings import LEAST_READ, Reading
+from rlfocal.readers import JUDGING, ReaderInfo, circle
 
 if TYPE_CHECKING:
     from rlfocal.pool.member import MemberSettings
 
-__all__ = ["check_reads", "check_room", "with_first"]
+__all__ = ["check_reads", "check_room", "readers_of", "with_first"]
 
 _WORDS = 100
 """Tokens, about, of what stands around the replies."""
+
+
+def readers_of(members: Sequence[MemberSettings]) -> dict[str, ReaderInfo]:
+    """Of members of a pool file, those that read others, by name."""
+    return {
+        member.name: ReaderInfo(reads=list(member.reads), first=member.own, reading=member.reading)
+        for member in members
+        if member.reads
+    }
 
 
 def with_first(members: Sequence[MemberSettings]) -> tuple[MemberSettings, ...]:
@@ -57,12 +67,9 @@ def check_reads(members: Sequence[MemberSettings], *, where: str) -> None:
                     f"{where}: member '{name}' reads '{other}', which is no member; "
                     f"{nearest(other, inputs)}"
                 )
-    for name in inputs:
-        if path := _circle(name, inputs):
-            told = " reads ".join(f"'{member}'" for member in path)
-            raise ConfigError(
-                f"{where}: {told}: nobody could be asked first; take one out of reads"
-            )
+    if way := circle(inputs):
+        told = " reads ".join(f"'{member}'" for member in way)
+        raise ConfigError(f"{where}: {told}: nobody could be asked first; take one out of reads")
 
 
 def check_room(
@@ -99,17 +106,3 @@ def check_room(
                 f"and endpoint '{member.endpoint}' takes n_context = {served.n_context}; {remedy}, "
                 "or raise n_context"
             )
-
-
-def _circle(name: str, inputs: dict[str, tuple[str, ...]]) -> list[str]:
-    """A way along which a member reads itself; empty where there is none."""
-    ways, seen = [[name]], set[str]()
-    while ways:
-        way = ways.pop()
-        for other in inputs[way[-1]]:
-            if other == name:
-                return [*way, name]
-            if other not in seen:
-                seen.add(other)
-                ways.append([*way, other])
-    return []

@@ -14,8 +14,9 @@ from pydantic import Field, model_validator
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.member import MemberSettings
-from rlfocal.pool.reading.settings import ABOUT, JUDGING, Form, Reading
+from rlfocal.pool.reading.settings import ABOUT, Form, Reading
 from rlfocal.pool.servers import Count
+from rlfocal.readers import JUDGING
 from rlfocal.settings import Settings
 
 __all__ = ["PANELS", "with_panels"]

@@ -9,17 +9,16 @@ from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import nearest
 from rlfocal.pool.asking.templates import places
+from rlfocal.readers import CRITICISING, JUDGING, REFINING
 from rlfocal.settings import Settings
 
-__all__ = ["ABOUT", "JUDGING", "LEAST_READ", "WORDING", "Form", "Reading"]
+__all__ = ["ABOUT", "LEAST_READ", "WORDING", "Form", "Reading"]
 
 Form = Literal["aggregate", "debate", "judge", "pairwise", "verify", "criticise", "refine"]
 """What a reader does with the replies: writes a better one out of them; answers again after them;
 names the best of them, of all at once or in pairs; says whether one is right; names its mistakes;
 repairs the first by what the others say of it."""
-JUDGING: frozenset[Form] = frozenset({"judge", "pairwise", "verify"})
-"""Forms whose reply names one of those read, in place of an answer of its own."""
-ABOUT: frozenset[Form] = JUDGING | {"criticise"}
+ABOUT = JUDGING | {CRITICISING}
 """Forms whose reply speaks of those read: what asks for an answer is left out of their prompts."""
 WORDING = 1
 """Of the words in which replies are shown; a part of the identity of who reads them. To be raised
@@ -65,7 +64,7 @@ class Reading(Settings):
         n_read = len(self.reads)
         if self.reading == "pairwise":
             return n_read * (n_read - 1)
-        return 1 if n_read < 2 or self.reading == "refine" else 2
+        return 1 if n_read < 2 or self.reading == REFINING else 2
 
     def of_reading(self) -> dict[str, Any]:
         """What of it a reply depends on, for a member's identity; empty for one that reads nobody.
@@ -74,7 +73,7 @@ class Reading(Settings):
         """
         if not self.reads:
             return {}
-        ordered = list(self.reads) if self.reading == "refine" else sorted(self.reads)
+        ordered = list(self.reads) if self.reading == REFINING else sorted(self.reads)
         found: dict[str, Any] = {"reads": ordered, "reading": self.reading}
         found |= {"read_tokens": self.read_tokens, "wording": WORDING}
         if self.own is not None:

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError, nearest
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records.checks.offenders import Mask, floats, offenders
-from rlfocal.records.readers import ReaderInfo, Reads
 
 __all__ = ["check_readers", "check_readings", "missing_inputs"]
 

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.readers import ReaderInfo
 from rlfocal.records.database.keys import key_of
 from rlfocal.records.database.readings import fresh_readings, in_turn, reader_of, without
 from rlfocal.records.database.rows import StoredResponse
@@ -23,7 +24,6 @@ from rlfocal.records.database.schema import queries as queries_table
 from rlfocal.records.database.schema import responses as responses_table
 from rlfocal.records.database.store import Database
 from rlfocal.records.dataset import Dataset
-from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import (
     JUDGING,

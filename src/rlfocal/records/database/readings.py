@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlfocal.readers import ReaderInfo
 from rlfocal.records.database.keys import shown_key_of
 from rlfocal.records.database.rows import StoredResponse
-from rlfocal.records.readers import ReaderInfo
 from rlfocal.records.samples import agreed
 
 __all__ = ["fresh_readings", "in_turn", "reader_of", "without"]

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
+from rlfocal.readers import Reads
 from rlfocal.records.dataset import Dataset
-from rlfocal.records.readers import Reads
 from rlfocal.records.smells import smells
 from rlfocal.records.tables.candidates import LETTERS, Answers, Responses, flatten
 from rlfocal.records.tables.judges import named_replies

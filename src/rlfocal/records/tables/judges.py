@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rlfocal.records.readers import ReaderInfo
+from rlfocal.readers import ReaderInfo
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import CRITICISING, JUDGING
 from rlfocal.records.tables.candidates import Responses

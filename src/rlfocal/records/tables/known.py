@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.records.readers import Reads
+from rlfocal.readers import Reads
 
 __all__ = ["Known"]
 

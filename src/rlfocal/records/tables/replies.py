@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rlfocal.readers import Reads
 from rlfocal.records.kinds import Kind
-from rlfocal.records.readers import Reads
 from rlfocal.records.schema import SIGNAL, is_signal
 from rlfocal.records.signals import Replies, ReplyStore, SeenReply, TokenLogprobs
 from rlfocal.records.tables.candidates import Responses

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.errors import RecordError
-from rlfocal.records.readers import Reads
+from rlfocal.readers import Reads
 from rlfocal.records.signals import Replies
 from rlfocal.records.tables.shown import Shown
 

@@ -61,7 +61,7 @@ class Sampled(Base, ABC):
             raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")
         recorded = (table.samples != -2).sum(axis=2).max(axis=0)
         if table.reads is not None:
-            recorded = np.where(table.reads.direct.any(axis=1), 0, recorded)
+            recorded = np.where(table.reads.is_reader, 0, recorded)
         score = np.where(recorded > 1, sound_accuracy(table), -1)
         if not (recorded > 1).any():
             raise NotApplicable(f"{self.name}: {Need.SAMPLES.value}")

@@ -197,7 +197,7 @@ def _reading(
     said = pool.answer[rows]
     ready = np.ones(said.shape, dtype=bool)
     before = np.zeros(said.shape, dtype=np.float32)
-    for reader in np.flatnonzero(pool.reads.direct.any(axis=1)):
+    for reader in np.flatnonzero(pool.reads.is_reader):
         seen = said.copy()
         seen[:, reader] = -1
         before[:, reader] = counted.moved(shift, seen, ready)[:, reader]

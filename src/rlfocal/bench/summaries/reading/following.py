@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlfocal.bench.summaries.reading.shares import Share
+from rlfocal.readers import JUDGING, Reads
 from rlfocal.records import BoolArray, CandidateKind, IntArray, ResponseTable
-from rlfocal.records.readers import JUDGING, Reads
 
 __all__ = ["Following", "SecondThoughts", "followings"]
 
@@ -79,7 +79,7 @@ def followings(table: ResponseTable) -> tuple[Following, ...]:
     reads = table.reads
     if reads is None:
         return ()
-    who = np.flatnonzero(reads.direct.any(axis=1) & table.answered.any(axis=0)).tolist()
+    who = np.flatnonzero(reads.is_reader & table.answered.any(axis=0)).tolist()
     found = [_following(table, reads, reader) for reader in who]
     return tuple(one for one in found if one is not None)
 

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rlfocal.numbers import Float64Array
+from rlfocal.readers import JUDGING, Reads
 from rlfocal.records import BoolArray, CandidateKind, FloatArray, ResponseTable
-from rlfocal.records.readers import JUDGING, Reads
 
 __all__ = ["Importance", "importance_of", "propagated", "rank_correlation", "ratings"]
 
@@ -109,7 +109,7 @@ def importance_of(table: ResponseTable, named: FloatArray | None = None) -> Impo
     backed = _gives_consensus(table, final)[rows]
     agreement = backed.sum(axis=0) / np.maximum(table.recorded[rows].sum(axis=0), 1)
     accuracy = table.member_accuracy
-    ranked = np.flatnonzero(~reads.direct.any(axis=1) & reads.direct.any(axis=0))
+    ranked = np.flatnonzero(~reads.is_reader & reads.direct.any(axis=0))
     names = np.array(table.members)
 
     def by_name(values: Float64Array) -> dict[str, float]:
@@ -131,7 +131,7 @@ def importance_of(table: ResponseTable, named: FloatArray | None = None) -> Impo
 
 def _agreeing(table: ResponseTable, reads: Reads) -> BoolArray:
     """bool[Q, N]: final members that gave the answer which most of them gave."""
-    is_final = reads.direct.any(axis=1) & ~reads.direct.any(axis=0)
+    is_final = reads.is_reader & ~reads.direct.any(axis=0)
     answer = np.where(is_final & table.recorded, table.answer, np.int16(-1))
     backers = (answer[:, :, None] == answer[:, None, :]).sum(axis=2)
     backers = np.where(answer >= 0, backers, 0)

@@ -55,7 +55,7 @@ def role_values(table: ResponseTable) -> tuple[RoleValue, ...]:
     reads = table.reads
     if reads is None:
         return ()
-    reading, is_read = reads.direct.any(axis=1), reads.direct.any(axis=0)
+    reading, is_read = reads.is_reader, reads.direct.any(axis=0)
     leaves = np.flatnonzero(reading & ~is_read)
     outcome, known = _outcomes(table), table.scored
     found = []

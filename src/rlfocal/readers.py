@@ -19,13 +19,17 @@ from pydantic import BaseModel, ConfigDict
 
 from rlfocal.errors import RecordError, nearest
 
-__all__ = ["CRITICISING", "JUDGING", "ReaderInfo", "Reads"]
+__all__ = ["CRITICISING", "JUDGING", "REFINING", "ReaderInfo", "Reads", "circle"]
 
 JUDGING = frozenset({"judge", "pairwise", "verify"})
 """What readers do that name one of the replies which they read, in the words of pool files."""
 
 CRITICISING = "criticise"
 """What readers do that give no answer."""
+
+REFINING = "refine"
+"""What readers do that repair the first of the replies which they read, in the words of pool files:
+there their order counts."""
 
 _Bool = NDArray[np.bool_]
 
@@ -53,24 +57,27 @@ class Reads:
     """Who reads whom in a pool of N members.
 
     Raises:
-        RecordError: a member reads itself, over others or directly.
+        RecordError: a member reads one that is not there, or itself, over others or directly.
     """
 
     members: tuple[str, ...]
     """Names of the N members."""
-    direct: _Bool
-    """bool[N, N]: member n (row) reads member m (column), its own first reply included."""
-    first: NDArray[np.int64]
-    """int64[N]: the member whose reply each is shown as its own; -1 for none."""
-    forms: tuple[str, ...]
-    """What each does with what it reads ("judge", ...); "" for those that read nobody."""
+    infos: Mapping[str, ReaderInfo]
+    """By the names of those who read."""
 
     def __post_init__(self) -> None:
-        circle = np.flatnonzero(self.closure.diagonal())
-        if len(circle):
+        inputs = {name: about.inputs for name, about in self.infos.items()}
+        for name, read in inputs.items():
+            for other in read:
+                if other not in self.members:
+                    raise RecordError(
+                        f"member '{name}' reads '{other}', which is not among the members; add it, "
+                        f"or leave '{name}' out ({nearest(other, self.members)})"
+                    )
+        if way := circle(inputs):
             raise RecordError(
-                f"member '{self.members[circle[0]]}' reads itself, by way of "
-                f"{', '.join(self.members[m] for m in circle)}; take one of them out of reads"
+                f"{' reads '.join(repr(member) for member in way)}: nobody could be asked first; "
+                "take one of them out of reads"
             )
 
     @classmethod
@@ -84,33 +91,67 @@ class Reads:
         Raises:
             RecordError: a member reads one that is not there, or itself.
         """
-        place = {name: n for n, name in enumerate(members)}
-        direct = np.zeros((len(place), len(place)), dtype=bool)
-        first = np.full(len(place), -1, dtype=np.int64)
-        forms = [""] * len(place)
-        for name in [name for name in readers if name in place]:
-            about, n = readers[name], place[name]
-            for read in about.inputs:
-                if read not in place:
-                    raise RecordError(
-                        f"member '{name}' reads '{read}', which is not among the members; add it, "
-                        f"or leave '{name}' out ({nearest(read, members)})"
-                    )
-                direct[n, place[read]] = True
-            first[n] = -1 if about.first is None else place[about.first]
-            forms[n] = about.reading
-        return cls(tuple(members), direct, first, tuple(forms)) if direct.any() else None
+        infos = {name: readers[name] for name in members if name in readers}
+        return cls(tuple(members), infos) if infos else None
 
-    @property
-    def infos(self) -> dict[str, ReaderInfo]:
-        """By the names of those who read, as `of` takes them."""
-        found = {}
-        for n in np.flatnonzero(self.direct.any(axis=1)).tolist():
-            own = int(self.first[n])
-            read = [self.members[m] for m in np.flatnonzero(self.direct[n]) if m != own]
-            first = None if own < 0 else self.members[own]
-            found[self.members[n]] = ReaderInfo(reads=read, first=first, reading=self.forms[n])
+    @classmethod
+    def of_arrays(
+        cls,
+        members: Sequence[str],
+        direct: _Bool,
+        first: NDArray[np.int64] | None = None,
+        forms: Sequence[str] = (),
+    ) -> Self:
+        """The same, told by arrays.
+
+        Args:
+            members: names of the N members.
+            direct: bool[N, N]: member n (row) reads member m (column), its own reply included.
+            first: int64[N]: the member whose reply each is shown as its own; -1, or None, for none.
+            forms: what each does with what it reads; empty for "aggregate".
+
+        Raises:
+            RecordError: a member reads itself.
+        """
+        infos = {}
+        for n in np.flatnonzero(direct.any(axis=1)).tolist():
+            own = -1 if first is None else int(first[n])
+            infos[members[n]] = ReaderInfo(
+                reads=[members[m] for m in np.flatnonzero(direct[n]).tolist() if m != own],
+                first=None if own < 0 else members[own],
+                reading=forms[n] if forms else "aggregate",
+            )
+        return cls(tuple(members), infos)
+
+    @cached_property
+    def direct(self) -> _Bool:
+        """bool[N, N]: member n (row) reads member m (column), its own first reply included."""
+        found = np.zeros((len(self.members), len(self.members)), dtype=bool)
+        for n, name in enumerate(self.members):
+            for read in self.infos[name].inputs if name in self.infos else ():
+                found[n, self.members.index(read)] = True
         return found
+
+    @cached_property
+    def is_reader(self) -> _Bool:
+        """bool[N]: who reads somebody."""
+        return np.asarray(self.direct.any(axis=1))
+
+    @cached_property
+    def first(self) -> NDArray[np.int64]:
+        """int64[N]: the member whose reply each is shown as its own; -1 for none."""
+        found = np.full(len(self.members), -1, dtype=np.int64)
+        for n, name in enumerate(self.members):
+            if name in self.infos and (own := self.infos[name].first) is not None:
+                found[n] = self.members.index(own)
+        return found
+
+    @cached_property
+    def forms(self) -> tuple[str, ...]:
+        """What each does with what it reads ("judge", ...); "" for those that read nobody."""
+        return tuple(
+            self.infos[name].reading if name in self.infos else "" for name in self.members
+        )
 
     @property
     def has_judges(self) -> bool:
@@ -171,3 +212,27 @@ class Reads:
             behind = [m for m in order.tolist() if self.with_read[n, m] and m not in turn]
             turn.extend(sorted(behind, key=lambda m: int(self.stage[m])))
         return np.array(turn, dtype=np.int64)
+
+
+def circle(inputs: Mapping[str, Sequence[str]]) -> list[str]:
+    """A way along which a member reads itself, from it to it; empty where there is none.
+
+    Args:
+        inputs: member → whom it reads; who is left out reads nobody.
+
+    >>> circle({"judge": ["a", "b"], "b": ["judge"]})
+    ['judge', 'b', 'judge']
+    >>> circle({"judge": ["a", "b"]})
+    []
+    """
+    for name in inputs:
+        ways, seen = [[name]], set[str]()
+        while ways:
+            way = ways.pop()
+            for other in inputs.get(way[-1], ()):
+                if other == name:
+                    return [*way, name]
+                if other not in seen:
+                    seen.add(other)
+                    ways.append([*way, other])
+    return []
