@@ -24,11 +24,62 @@ from rlfocal.pool.types import Request, Response
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["LlamaCppEndpoint", "plain"]
+__all__ = ["LlamaCppEndpoint", "LlamaServer", "plain"]
 
 _log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 _CACHE_MIB = 512
+
+
+class LlamaServer:
+    """One model in memory, and the server inside this process that answers for it.
+
+    Args:
+        settings: which file, and how it is run.
+    """
+
+    def __init__(self, settings: LlamaCppSettings) -> None:
+        self._settings = settings
+        self._server: Any = None
+        self.key = secrets.token_urlsafe(32)
+        """Without it nobody is answered."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens; on the loopback interface alone."""
+        return str(self._server.listening_address)
+
+    def load(self) -> None:
+        """Load the model; takes seconds.
+
+        Raises:
+            ConfigError: the file is missing, not what it should be, or cannot be loaded.
+        """
+        settings, path = self._settings, self._settings.path
+        xllamacpp = need("xllamacpp", "a llama-cpp endpoint")
+        _log.info("loading %s", path.name)
+        _check(path, settings.sha256)
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.n_parallel = settings.concurrency
+        params.n_ctx = settings.n_context * settings.concurrency  # shared out among them
+        params.cpuparams.n_threads = settings.n_threads
+        params.cpuparams_batch.n_threads = settings.n_threads
+        params.port, params.api_keys = 0, [self.key]
+        params.offline, params.ui, params.endpoint_slots = True, False, False
+        params.cache_ram_mib = _CACHE_MIB  # prompts seen before; left alone it takes 8 GiB
+        # Models that look back a little way only (gemma) would otherwise evaluate the whole prompt
+        # each time, however much of it was the same: no prompt could be cut back to what is kept.
+        params.swa_full = True
+        params.warmup, params.verbosity = False, -1
+        try:
+            self._server = xllamacpp.Server(params)
+        except (RuntimeError, ValueError) as exc:
+            raise ConfigError(f"{path}: llama.cpp cannot load it: {exc}") from exc
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._server = None
 
 
 class LlamaCppEndpoint:
@@ -40,7 +91,7 @@ class LlamaCppEndpoint:
 
     def __init__(self, settings: LlamaCppSettings) -> None:
         self._settings = settings
-        self._server: Any = None
+        self._server = LlamaServer(settings)
         self._client: OpenAIEndpoint | None = None
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
@@ -49,41 +100,12 @@ class LlamaCppEndpoint:
             raise RuntimeError("open the endpoint first: async with endpoint: ...")
         return await self._client.send(plain(request), timeout_s=timeout_s)
 
-    def _load(self) -> OpenAIEndpoint:
-        settings, path = self._settings, self._settings.path
-        xllamacpp = need("xllamacpp", "a llama-cpp endpoint")
-        _log.info("loading %s", path.name)
-        _check(path, settings.sha256)
-        key = secrets.token_urlsafe(32)
-        params = xllamacpp.CommonParams()
-        params.model.path = str(path)
-        params.n_parallel = settings.concurrency
-        params.n_ctx = settings.n_context * settings.concurrency  # shared out among them
-        params.cpuparams.n_threads = settings.n_threads
-        params.cpuparams_batch.n_threads = settings.n_threads
-        params.port, params.api_keys = 0, [key]
-        params.offline, params.ui, params.endpoint_slots = True, False, False
-        params.cache_ram_mib = _CACHE_MIB  # prompts seen before; left alone it takes 8 GiB
-        # Models that look back a little way only (gemma) would otherwise evaluate the whole prompt
-        # each time, however much of it was the same: no prompt could be cut back to what is kept.
-        params.swa_full = True
-        params.warmup, params.verbosity = False, -1
-        try:
-            self._server = xllamacpp.Server(params)
-        except (RuntimeError, ValueError) as exc:
-            raise ConfigError(f"{path}: llama.cpp cannot load it: {exc}") from exc
-        return OpenAIEndpoint(
-            f"{self._server.listening_address}/v1",
-            key=key,
-            api=settings.api,
-            max_connections=settings.concurrency,
-        )
-
     async def close(self) -> None:
         """Give the memory back."""
         if self._client is not None:
             await self._client.close()
-        self._server = self._client = None
+        self._client = None
+        self._server.close()
 
     async def __aenter__(self) -> Self:
         """Load the model.
@@ -91,7 +113,13 @@ class LlamaCppEndpoint:
         Raises:
             ConfigError: the file is missing, not what it should be, or cannot be loaded.
         """
-        self._client = await asyncio.to_thread(self._load)
+        await asyncio.to_thread(self._server.load)
+        self._client = OpenAIEndpoint(
+            f"{self._server.address}/v1",
+            key=self._server.key,
+            api=self._settings.api,
+            max_connections=self._settings.concurrency,
+        )
         return self
 
     async def __aexit__(self, *exc: object) -> None:

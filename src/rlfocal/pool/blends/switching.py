@@ -1,0 +1,86 @@
+"""What comes next by what it may lead to: each model's likeliest tokens, and the value of each.
+
+As in Collab (arXiv:2503.21720): a token is worth the reward of a text that its model goes on to
+from it, less a multiple of how much likelier it is to that model than to a reference. The paper's
+value is implicit; here it is measured by short rollouts, which cost what they take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from rlfocal.pool.blends.spans import span_of
+from rlfocal.pool.blends.voices import END
+from rlfocal.pool.blends.writing import Emitted, Writing
+
+__all__ = ["Reward", "Switching"]
+
+Reward = Callable[[str, str], Awaitable[float]]
+"""Of a prompt and a reply, whole or begun: what it is worth, the more the better."""
+
+
+class _Candidate(NamedTuple):
+    pieces: list[Emitted]
+    value: float
+
+
+class Switching:
+    """Goes on with the token, or span, of whichever model leads to most.
+
+    Args:
+        reward: of the text that a rollout ends with.
+        n_candidates: tokens of each model that are tried.
+        span: pieces that are written at once: the token and what its model writes after it.
+        horizon: pieces that a rollout goes on for at most.
+        kl: what a nat costs by which a piece is likelier to its model than to the reference.
+        reference: the number of that model.
+    """
+
+    def __init__(
+        self,
+        reward: Reward,
+        *,
+        n_candidates: int = 1,
+        span: int = 1,
+        horizon: int = 16,
+        kl: float = 0.0,
+        reference: int = 0,
+    ) -> None:
+        self._reward = reward
+        self._n_candidates, self._span, self._horizon = n_candidates, span, horizon
+        self._kl, self._reference = kl, reference
+
+    async def go_on(self, writing: Writing) -> list[Emitted]:
+        """Write one piece, or span."""
+        proposals = await writing.propose()
+        reference = proposals[self._reference]
+        best: _Candidate | None = None
+        for model, proposal in enumerate(proposals):
+            if proposal is None:
+                continue
+            likeliest = sorted(proposal.pieces.items(), key=lambda named: -named[1])
+            for piece, p in likeliest[: self._n_candidates]:
+                after = await self._value(writing.fork(), model, Emitted(piece, math.log(p)))
+                least = 0.0 if reference is None else reference.most_unnamed
+                to_it = p if reference is None else reference.pieces.get(piece, least)
+                drift = math.log(p) - math.log(max(to_it, 1e-30))
+                found = after._replace(value=after.value - self._kl * drift)
+                if best is None or found.value > best.value:
+                    best = found
+        assert best is not None  # somebody can always be asked
+        for emitted in best.pieces:
+            writing.append(emitted.piece)
+        return best.pieces
+
+    async def _value(self, writing: Writing, model: int, first: Emitted) -> _Candidate:
+        pieces = [first]
+        if first.piece != END:
+            writing.append(first.piece)
+            if self._span > 1:
+                pieces += (await span_of(writing, model, self._span - 1)).pieces
+        if pieces[-1].piece != END and self._horizon:
+            await span_of(writing, model, self._horizon)
+        text = writing.text.decode("utf-8", "replace")
+        return _Candidate(pieces, await self._reward(writing.request.text, text))

@@ -1,0 +1,163 @@
+"""One text that several models write: where each of them is in it, and what it took.
+
+Every piece is appended to all models: as one token where a model has it as one, else in its own
+spelling. So token boundaries of the text are boundaries of all of them. Bytes that end within a
+character cannot be spelled yet; a model that waits for its end is not asked until it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from rlfocal.pool.blends.mixing import Mixed
+from rlfocal.pool.blends.voices import END, Proposal, Voice, is_whole
+from rlfocal.pool.types import Request
+
+__all__ = ["Counts", "Emitted", "Method", "Track", "Writing"]
+
+
+class Emitted(NamedTuple):
+    """A piece of the reply."""
+
+    piece: bytes
+    """`END` where the reply ends."""
+    logprob: float
+    """Under what it was chosen from; NaN where that is no distribution."""
+
+
+@dataclass
+class Counts:
+    """What a reply took."""
+
+    evaluated: list[int]
+    """Tokens that each model read, prompt included."""
+    n_asked: int = 0
+    """Times a model was asked what it would go on with."""
+    n_uncertain: int = 0
+    """Pieces chosen as the likeliest where one that was not named might have been likelier."""
+    rest: float = 0.0
+    """Probability that was not named, added up over the pieces chosen."""
+
+    @property
+    def n_evaluated(self) -> int:
+        """Tokens that all models read."""
+        return sum(self.evaluated)
+
+
+@dataclass
+class Track:
+    """A model, and where it is in the text."""
+
+    voice: Voice
+    ids: list[int]
+    """Its tokens so far, those of the prompt included."""
+    waiting: bytes = b""
+    """What has been written since, and is not spelled yet."""
+    last: Proposal | None = None
+    """What it said at this place; None where it was not asked here."""
+
+    async def propose(self) -> Proposal | None:
+        """What it would go on with; None where it waits for the end of a character."""
+        if self.waiting:
+            if not is_whole(self.waiting):
+                return None
+            self.ids.extend(await self.voice.spell(self.waiting))
+            self.waiting = b""
+        if self.last is None:
+            self.last = await self.voice.propose(self.ids)
+        return self.last
+
+    def append(self, piece: bytes) -> None:
+        """Go on to after a piece."""
+        token = None if self.last is None or self.waiting else self.last.ids.get(piece)
+        if token is None:
+            self.waiting += piece
+        else:
+            self.ids.append(token)
+        self.last = None
+
+    def fork(self) -> Track:
+        """The same place, to try out what follows."""
+        return replace(self, ids=list(self.ids))
+
+
+@dataclass
+class Writing:
+    """A reply that is being written.
+
+    Args:
+        request: what is asked.
+        tracks: of M models.
+        rng: for draws.
+        counts: of all tracks; forks count, too.
+    """
+
+    request: Request
+    tracks: Sequence[Track]
+    rng: np.random.Generator
+    counts: Counts
+    text: bytes = b""
+    """What has been written."""
+    n_pieces: int = 0
+    first: Mixed | None = None
+    """What the first piece was chosen from, where that was a distribution."""
+
+    @classmethod
+    async def begin(
+        cls, request: Request, voices: Sequence[Voice], rng: np.random.Generator
+    ) -> Writing:
+        """Put a request to all models.
+
+        Raises:
+            MemberError: one cannot be asked it.
+        """
+        prompts = await asyncio.gather(*[voice.begin(request) for voice in voices])
+        tracks = [Track(voice, ids) for voice, ids in zip(voices, prompts, strict=True)]
+        return cls(request, tracks, rng, Counts([0] * len(voices)))
+
+    async def propose(self, which: Sequence[int] | None = None) -> list[Proposal | None]:
+        """What models would go on with, all at once.
+
+        Args:
+            which: numbers of models; None for all. Of the others, None is said.
+        """
+        asked = range(len(self.tracks)) if which is None else which
+        fresh = [n for n in asked if self.tracks[n].last is None]
+        found = await asyncio.gather(*[self.tracks[n].propose() for n in asked])
+        proposals: list[Proposal | None] = [None] * len(self.tracks)
+        for n, proposal in zip(asked, found, strict=True):
+            proposals[n] = proposal
+            if proposal is not None and n in fresh:
+                self.counts.evaluated[n] += proposal.n_evaluated
+                self.counts.n_asked += 1
+        return proposals
+
+    def append(self, piece: bytes) -> None:
+        """Write a piece, to all models."""
+        if piece == END:
+            return
+        for track in self.tracks:
+            track.append(piece)
+        self.text += piece
+        self.n_pieces += 1
+
+    def fork(self) -> Writing:
+        """The same place, to try out what follows; what that takes counts here, too."""
+        return replace(self, tracks=[track.fork() for track in self.tracks])
+
+
+class Method(Protocol):
+    """Decides what comes next."""
+
+    async def go_on(self, writing: Writing) -> list[Emitted]:
+        """Choose what comes next and write it.
+
+        Returns:
+            One piece or more, all of them written; the last may be `END`, which is not.
+        """
+        ...
