@@ -10,11 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
+from pathlib import Path
 from typing import Self, assert_never
 
 from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.prompting import Question, request_for
-from rlfocal.pool.endpoints import EndpointSettings, LiteLlmSettings, LlamaCppSettings
+from rlfocal.pool.endpoints import (
+    BlendSettings,
+    EndpointSettings,
+    LiteLlmSettings,
+    LlamaCppSettings,
+)
 from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.own_signals import OwnSignals
 from rlfocal.pool.prices import Price
@@ -161,7 +167,12 @@ class LivePool:
         scored = {m.endpoint for m in chosen if m.answers == "option-scores"}
         self._unsettled = {
             name: Unsettled(
-                _bare(served, on_demand=on_demand, scored=name in scored),
+                _bare(
+                    served,
+                    on_demand=on_demand,
+                    scored=name in scored,
+                    folder=settings.signals_folder,
+                ),
                 _most_usd(settings, name, served),
             )
             for name, served in used.items()
@@ -194,7 +205,7 @@ class LivePool:
             timeout_s=member.timeout_s or served.timeout_s,
             attempts=served.attempts,
             unsettled=self._unsettled[member.endpoint],
-            api="chat" if isinstance(served, LiteLlmSettings) else served.api,
+            api="chat" if isinstance(served, LiteLlmSettings | BlendSettings) else served.api,
             identity=member.identity(served),
             takes_any_field=isinstance(served, OpenAISettings),
             patient=shared if isinstance(shared, Patient) else None,
@@ -249,8 +260,8 @@ def _price(pool: PoolSettings, name: str, served: EndpointSettings, model: str) 
     price = pool.price_of(name, model)
     if price is not None:
         return Price(price.prompt, price.completion, price.as_of)
-    # Of a file in this process nobody sends a bill.
-    return Price(0.0, 0.0) if isinstance(served, LlamaCppSettings) else None
+    # Of files in this process nobody sends a bill.
+    return Price(0.0, 0.0) if isinstance(served, LlamaCppSettings | BlendSettings) else None
 
 
 def _most_usd(
@@ -282,14 +293,16 @@ def _wrapped(
     return Limited(retrying, concurrency=most, per_minute=per_minute)
 
 
-def _bare(settings: EndpointSettings, *, on_demand: bool, scored: bool) -> Endpoint:
-    made: Endpoint = WhenOpened(partial(_made, settings))
+def _bare(
+    settings: EndpointSettings, *, on_demand: bool, scored: bool, folder: Path | None
+) -> Endpoint:
+    made: Endpoint = WhenOpened(partial(_made, settings, folder))
     if on_demand:
         made = OnDemand(made)
     return Scored(made) if scored else made
 
 
-def _made(settings: EndpointSettings) -> Endpoint:
+def _made(settings: EndpointSettings, folder: Path | None) -> Endpoint:
     if isinstance(settings, OpenAISettings):
         from rlfocal.pool.openai.client import OpenAIEndpoint
 
@@ -306,6 +319,10 @@ def _made(settings: EndpointSettings) -> Endpoint:
         from rlfocal.pool.llama_cpp import LlamaCppEndpoint
 
         return LlamaCppEndpoint(settings)
+    if isinstance(settings, BlendSettings):
+        from rlfocal.pool.blends.endpoint import BlendEndpoint
+
+        return BlendEndpoint(settings, folder=folder)
     if isinstance(settings, LiteLlmSettings):
         from rlfocal.pool.litellm_client import LiteLlmEndpoint
 

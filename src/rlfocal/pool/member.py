@@ -5,6 +5,7 @@ Knows names and ranges only; `asking` turns a question into messages.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,9 +13,9 @@ from pydantic import Field, field_validator, model_validator
 
 from rlfocal.errors import nearest
 from rlfocal.pool.asking.templates import places
-from rlfocal.pool.endpoints import EndpointSettings, LlamaCppSettings
+from rlfocal.pool.endpoints import BlendSettings, EndpointSettings, LlamaCppSettings
 from rlfocal.pool.reading.settings import ABOUT, Reading
-from rlfocal.pool.servers import Count, OpenAISettings, Positive, Words
+from rlfocal.pool.servers import Count, OpenAISettings, Positive, Served, Words
 from rlfocal.settings import Settings
 
 __all__ = ["OWN_SAMPLERS", "MemberSettings", "Shot"]
@@ -148,11 +149,27 @@ class MemberSettings(Words, Reading):
         elif isinstance(endpoint, LlamaCppSettings):
             file = endpoint.sha256 or endpoint.path.name
             served = {"file": file, "api": endpoint.api, "n_context": endpoint.n_context}
+        elif isinstance(endpoint, BlendSettings):
+            served = _blend(endpoint)
         else:
             served = {}
         return {
             "kind": endpoint.kind, **served, **own, **self.of_reading(), **_drawing(self, endpoint)
         }  # fmt: skip
+
+
+def _blend(endpoint: BlendSettings) -> dict[str, Any]:
+    """What a blend's reply depends on: which files, and how they write together."""
+    unsaid = {*Served.model_fields, "kind", "parts", "files", "policy", "concurrency"}
+    said = endpoint.model_dump(mode="json", exclude=unsaid, exclude_defaults=True)
+    files = [
+        {"file": part.sha256 or part.path.name, "api": part.api, "n_context": part.n_context}
+        for part in endpoint.files.values()
+    ]
+    policy = endpoint.policy
+    if policy is not None and policy.is_file():
+        said["policy"] = hashlib.sha256(policy.read_bytes()).hexdigest()
+    return {"files": files, **said}
 
 
 _LATER = {"n_logprobs", "score_tokens", *OWN_SAMPLERS}

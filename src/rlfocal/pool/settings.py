@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.pool.endpoints import KINDS, EndpointSettings, LlamaCppSettings
+from rlfocal.pool.endpoints import KINDS, BlendSettings, EndpointSettings, LlamaCppSettings
 from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings
 from rlfocal.pool.mistakes import kind_hint, misplaced, price_names, remark_prices
 from rlfocal.pool.own_signals import OwnSignals
@@ -104,6 +104,10 @@ def read_pool(path: Path) -> PoolSettings:
         name: _endpoint(values, where=f"{path}: endpoints.{name}", base=path.parent)
         for name, values in _tables(found, "endpoints", path).items()
     }
+    endpoints = {
+        name: _with_files(served, endpoints, where=f"{path}: endpoints.{name}")
+        for name, served in endpoints.items()
+    }
     prices = {
         model: _price(model, values, path, endpoints)
         for model, values in _tables(found, "prices", path).items()
@@ -173,11 +177,30 @@ def _endpoint(values: dict[str, Any], *, where: str, base: Path) -> EndpointSett
     if not isinstance(kind, str) or kind not in KINDS:
         hint = kind_hint(kind) or nearest(str(kind), KINDS)
         raise ConfigError(f"{where}: kind = {kind!r}: {hint}")
-    for name in ("path", "key_file"):
+    for name in ("path", "key_file", "policy"):
         if isinstance(values.get(name), str):
             values = {**values, name: base / Path(values[name]).expanduser()}
     _in_its_place(values, KINDS[kind], where, (MemberSettings, "members"))
     return KINDS[kind].of(values, source=where)
+
+
+def _with_files(
+    served: EndpointSettings, endpoints: Mapping[str, EndpointSettings], *, where: str
+) -> EndpointSettings:
+    """A blend with the endpoints that it names; any other as it is."""
+    if not isinstance(served, BlendSettings):
+        return served
+    if served.files:
+        raise ConfigError(f"{where}: unknown key 'files'; name endpoints in 'parts'")
+    files = {}
+    for name in (*served.parts, *([served.verifier] if served.verifier is not None else [])):
+        part = endpoints.get(name)
+        local = [other for other, found in endpoints.items() if isinstance(found, LlamaCppSettings)]
+        if not isinstance(part, LlamaCppSettings):
+            what = "unknown endpoint" if part is None else "no llama-cpp endpoint:"
+            raise ConfigError(f"{where}: {what} '{name}'; {nearest(name, local)}")
+        files[name] = part
+    return served.model_copy(update={"files": files})
 
 
 def _in_its_place(
