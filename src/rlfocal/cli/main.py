@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 import rlfocal
 from rlfocal.cli.ask import chat
+from rlfocal.cli.blend import train_blend
 from rlfocal.cli.gateway import keys as keys_verbs
 from rlfocal.cli.gateway import shadow as shadow_verbs
 from rlfocal.cli.gateway.serve import serve
@@ -103,6 +104,11 @@ shadow = typer.Typer(
 )
 app.add_typer(shadow, name="shadow")
 
+blend = typer.Typer(
+    cls=_Group, no_args_is_help=True, help="Local models that write one reply together."
+)
+app.add_typer(blend, name="blend")
+
 for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
 app.command("serve")(serve)
@@ -112,6 +118,7 @@ keys.command("add")(keys_verbs.add)
 keys.command("list")(keys_verbs.list_keys)
 keys.command("revoke")(keys_verbs.revoke)
 keys.command("settle")(keys_verbs.settle)
+blend.command("train")(train_blend)
 shadow.command("learn")(shadow_verbs.learn)
 shadow.command("list")(shadow_verbs.list_policies)
 shadow.command("promote")(shadow_verbs.promote)

@@ -11,7 +11,6 @@ This is no reproduction of its nets or data: what `training` trains is trained i
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -50,7 +49,7 @@ class ReleasedPolicy:
         return _softmax(self.inner.outputs(_question(situation)))
 
 
-def train_released(
+async def train_released(
     voices: Sequence[Voice], judged: Judged, config: SpanConfig, *, seed: int = 0
 ) -> ReleasedPolicy:
     """Train a policy as the published code does.
@@ -64,12 +63,6 @@ def train_released(
     Raises:
         MemberError: a model cannot be asked.
     """
-    return asyncio.run(_train(voices, judged, config, seed))
-
-
-async def _train(
-    voices: Sequence[Voice], judged: Judged, config: SpanConfig, seed: int
-) -> ReleasedPolicy:
     rng = np.random.default_rng(seed)
     start = SpanPolicy.fresh(
         "each", span=config.span, n_models=len(voices), n_hidden=config.n_hidden, seed=seed

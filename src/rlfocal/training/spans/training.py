@@ -8,7 +8,6 @@ Axes: K situations of a rollout, M models.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, NamedTuple
@@ -97,7 +96,7 @@ class _Episode(NamedTuple):
     n_evaluated: int
 
 
-def train_spans(
+async def train_spans(
     voices: Sequence[Voice],
     judged: Judged,
     config: SpanConfig,
@@ -123,16 +122,6 @@ def train_spans(
     """
     if not judged.requests:
         raise ValueError("no prompts to train on")
-    return asyncio.run(_train(voices, judged, config, seed, on_iteration))
-
-
-async def _train(
-    voices: Sequence[Voice],
-    judged: Judged,
-    config: SpanConfig,
-    seed: int,
-    on_iteration: Callable[[Iteration], None] | None,
-) -> SpanPolicy:
     rng = np.random.default_rng(seed)
     n_models = len(voices)
     actor = SpanActor(
