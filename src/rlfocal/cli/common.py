@@ -58,7 +58,9 @@ def argument(value: str, help: str) -> Any:
     return typer.Argument(metavar=value, help=help, show_default=False)
 
 
-_DATA = 'Folder of recorded answers; or "localpool" (built in, real) or "demo" (simulated).'
+_DATA = (
+    'Folder of recorded answers; or built in: "localpool", "localpool-readers", "demo" (simulated).'
+)
 
 Checkpoint = Annotated[Path, argument("CHECKPOINT", "Folder that `rlfocal train` wrote.")]
 PoolFile = Annotated[Path, argument("POOL.toml", "The pool file.")]

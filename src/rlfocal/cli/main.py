@@ -28,7 +28,7 @@ from rlfocal.errors import RlfocalError
 __all__ = ["app", "main"]
 
 VERBS = (
-    "quickstart", "collect", "export", "inspect", "diversity", "bench", "view", "train",
+    "quickstart", "collect", "examine", "export", "inspect", "diversity", "bench", "view", "train",
     "evaluate", "explain", "ask",
 )  # fmt: skip
 """Each is a function of its own name in the module of its own name."""

@@ -1,0 +1,131 @@
+"""`rlfocal examine`: let local models say how likely stored replies are."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rlfocal.cli import common
+from rlfocal.cli.common import argument, option
+from rlfocal.cli.output.console import print_json, progress, remark
+from rlfocal.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rlfocal.collect.examining import Examined
+    from rlfocal.pool.building import LiveMember
+    from rlfocal.pool.endpoints import LlamaCppSettings
+    from rlfocal.records.database import Database
+
+__all__ = ["examine"]
+
+_INTERRUPTED = 130
+
+
+def examine(
+    db: common.AnswersDb,
+    pool_file: Annotated[Path, argument("POOL.toml", "The LLMs; local ones examine.")],
+    by: Annotated[
+        str | None,
+        option("--by", value="A,B,...", help="Members that examine.", show_default="all local"),
+    ] = None,
+    members: common.Members = None,
+    as_json: common.JsonFlag = False,
+) -> None:
+    """Let local models say how likely stored replies are: signals, for strategies that read them.
+
+    Two for each model that examines, per byte of a reply: likely_MODEL, after the question, and
+    cross_MODEL, less what it is without it. What is found is stored question by question; the same
+    command goes on.
+    """
+    import asyncio
+
+    from rlfocal.collect.examining import signals_of
+    from rlfocal.pool.building import LivePool
+    from rlfocal.pool.endpoints import LlamaCppSettings
+    from rlfocal.pool.settings import read_pool
+    from rlfocal.records.database import open_database
+
+    pool = read_pool(pool_file)
+    wanted = common.split_names(by, "--by")
+    served = {member.name: pool.endpoint_of(member) for member in pool.select(wanted)}
+    local = {n: one for n, one in served.items() if isinstance(one, LlamaCppSettings)}
+    if wanted and (others := [name for name in wanted if name not in local]):
+        raise ConfigError(f"--by: '{others[0]}' is on no llama-cpp endpoint, and cannot examine")
+    if not local:
+        raise ConfigError(f"{pool_file}: nobody is on a llama-cpp endpoint; nobody can examine")
+    chosen = [member for member in LivePool(pool).members if member.name in local]
+    with open_database(db) as database:
+        names = common.split_names(members, "--members")
+        if unknown := [name for name in names or () if name not in database.member_names()]:
+            raise ConfigError(f"--members: nothing of '{unknown[0]}' is stored in {db}")
+        found, stopped = asyncio.run(_examine(database, chosen, local, names))
+    told = {"replies": found.n_replies, "tokens read": found.n_tokens,
+            "tokens not named": found.n_bounded}  # fmt: skip
+    if as_json:
+        print_json({name.replace(" ", "_"): n for name, n in told.items()})
+    else:
+        remark(", ".join(f"{n:,} {name}" for name, n in told.items()))
+        columns = [f"signal_{name}" for member in chosen for name in signals_of(member.name)]
+        remark(f"rlfocal export writes them as {', '.join(columns)}")
+    if stopped:
+        raise typer.Exit(_INTERRUPTED)
+
+
+async def _examine(
+    database: Database,
+    chosen: Sequence[LiveMember],
+    served: dict[str, LlamaCppSettings],
+    members: Sequence[str] | None,
+) -> tuple[Examined, bool]:
+    """Examine; Ctrl-C and SIGTERM end after the question at hand."""
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from rlfocal.collect.examining import Examiner
+    from rlfocal.collect.examining import examine as read_all
+    from rlfocal.pool.blends.llama_voice import LlamaVoice
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        async with AsyncExitStack() as opened:
+            examiners = [
+                Examiner.of(
+                    member,
+                    await opened.enter_async_context(LlamaVoice(member.name, served[member.name])),
+                )
+                for member in chosen
+            ]
+            with progress("examine") as move:
+                found = await read_all(
+                    database, examiners, members=members,
+                    on_question=_mover(move, database, len(examiners), members),
+                    stopped=stopping.is_set,
+                )  # fmt: skip
+            return found, stopping.is_set()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _mover(
+    move: Callable[[int, int, str], None],
+    database: Database,
+    n_examiners: int,
+    members: Sequence[str] | None,
+) -> Callable[[Examined], None]:
+    from rlfocal.records.database.examined import n_with_text
+
+    total = n_examiners * n_with_text(database, members=members)
+
+    def tell(found: Examined) -> None:
+        move(found.n_replies, total, f"{found.n_tokens:,} tokens")
+
+    return tell

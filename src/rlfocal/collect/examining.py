@@ -1,0 +1,136 @@
+"""Cross-examination: how likely the replies of all are to some local models.
+
+Two numbers for each model that examines, per byte of the reply: `likely_MODEL`, its log-probability
+after the question, and `cross_MODEL`, the same less what it is without the question, so that plain
+words are no merit. They are signals of a reply like any of a user's own. That models can judge one
+another's text so is the idea of MinCE in FuseLLM (arXiv:2401.10491).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from rlfocal.pool.asking.question import Question
+from rlfocal.pool.blends.reading_aloud import likelihood
+from rlfocal.pool.blends.voices import Voice
+from rlfocal.pool.blends.writing import Counts, Track
+from rlfocal.pool.building import LiveMember
+from rlfocal.pool.types import Message, Request
+from rlfocal.records.database import Database
+from rlfocal.records.database.examined import Asked, add_signals, unread
+
+__all__ = ["Examined", "Examiner", "examine", "signals_of"]
+
+
+class Examiner(NamedTuple):
+    """A local model that reads replies."""
+
+    name: str
+    voice: Voice
+    request: Callable[[Question], Request]
+    """How it would be asked a question itself."""
+
+    @classmethod
+    def of(cls, member: LiveMember, voice: Voice) -> Examiner:
+        """One that is asked in the words of a member."""
+        return cls(member.name, voice, lambda asked: member.request(asked, logprobs=False))
+
+
+class Examined(NamedTuple):
+    """How far an examination is."""
+
+    n_replies: int
+    n_tokens: int
+    """That models read, prompts included."""
+    n_bounded: int
+    """Tokens of replies that a model did not name: they count as its least likely."""
+
+
+def signals_of(name: str) -> tuple[str, str]:
+    """The names of what an examiner says of a reply: with the question, and less what it is alone.
+
+    >>> signals_of("qwen-0.5b")
+    ('likely_qwen_0_5b', 'cross_qwen_0_5b')
+    """
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)[:50]
+    return f"likely_{plain}", f"cross_{plain}"
+
+
+async def examine(
+    database: Database,
+    examiners: Sequence[Examiner],
+    *,
+    members: Sequence[str] | None = None,
+    on_question: Callable[[Examined], None] = lambda _: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Examined:
+    """Read all stored replies that an examiner has not read yet.
+
+    What it finds of a question is stored at once: whoever is interrupted goes on there.
+
+    Args:
+        database: the replies, and where the numbers go.
+        examiners: who reads.
+        members: whose replies; None for all members'.
+        on_question: told after each examiner's reading of the replies to one.
+        stopped: asked before each question whether to end.
+
+    Raises:
+        MemberError: a model does not reply.
+    """
+    told = Examined(0, 0, 0)
+    names = [name for examiner in examiners for name in signals_of(examiner.name)]
+    for asked in unread(database, names, members=members):
+        if stopped():
+            break
+        for examiner in examiners:
+            read = await _read(examiner, asked)
+            add_signals(database, read.signals)
+            told = Examined(
+                told.n_replies + len(read.signals),
+                told.n_tokens + read.counts.n_evaluated,
+                told.n_bounded + read.n_bounded,
+            )
+            on_question(told)
+    return told
+
+
+class _Read(NamedTuple):
+    signals: dict[str, dict[str, float]]
+    counts: Counts
+    n_bounded: int
+
+
+async def _read(examiner: Examiner, asked: Asked) -> _Read:
+    """What an examiner says of the replies to one question; equal ones are read once.
+
+    All with the question first, then all without: each beginning stays in the model's cache.
+    """
+    with_question, alone = signals_of(examiner.name)
+    texts = {
+        (reply.text, reply.finish == "stop")
+        for reply in asked.replies
+        if {with_question, alone}.intersection(reply.lacks)
+    }
+    request = examiner.request(Question(asked.prompt, asked.choices))
+    counts, n_bounded = Counts([0]), 0
+    per_byte: list[dict[tuple[str, bool], float]] = []
+    for put in (request, Request((Message("user", ""),))):
+        begun = await examiner.voice.begin(put)
+        said: dict[tuple[str, bool], float] = {}
+        for text, ends in sorted(texts):
+            track = Track(examiner.voice, list(begun))
+            found = await likelihood(track, text.encode(), counts, 0, ends=ends)
+            said[text, ends] = found.per_byte
+            n_bounded += found.n_bounded
+        per_byte.append(said)
+    signals = {}
+    for reply in asked.replies:
+        read = reply.text, reply.finish == "stop"
+        if read in texts and math.isfinite(per_byte[0][read]):
+            likely = per_byte[0][read]
+            signals[reply.key] = {with_question: likely, alone: likely - per_byte[1][read]}
+    return _Read(signals, counts, n_bounded)

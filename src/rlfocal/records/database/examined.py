@@ -1,0 +1,93 @@
+"""Stored replies that are read again, and the numbers that are added to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from rlfocal.records.database.schema import queries, responses
+from rlfocal.records.database.store import Database
+
+__all__ = ["Asked", "Unread", "add_signals", "n_with_text", "unread"]
+
+_AT_ONCE = 200
+"""Questions looked up at once."""
+
+
+class Unread(NamedTuple):
+    """A stored reply."""
+
+    key: str
+    member: str
+    text: str
+    finish: str | None
+    lacks: tuple[str, ...]
+    """Which of the signals asked about it does not have."""
+
+
+class Asked(NamedTuple):
+    """A question and the replies to it."""
+
+    prompt: str
+    choices: tuple[str, ...]
+    replies: list[Unread]
+
+
+def unread(
+    database: Database, signals: Sequence[str], *, members: Collection[str] | None = None
+) -> Iterator[Asked]:
+    """Replies with a text that lack some signals, question by question as they were stored.
+
+    Args:
+        database: where they are.
+        signals: names.
+        members: whose; None for all.
+    """
+    q, r = queries.c, responses.c
+    first = sa.select(sa.func.min(q.position)).group_by(q.query_key)
+    keys = sa.select(q.query_key, q.prompt, q.choices).where(q.position.in_(first))
+    with database.connections.read() as connection:
+        asked = list(connection.execute(keys.order_by(q.position)))
+    for start in range(0, len(asked), _AT_ONCE):
+        part = asked[start : start + _AT_ONCE]
+        statement = sa.select(r.key, r.query_key, r.member, r.text, r.finish, r.signals)
+        statement = statement.where(r.query_key.in_([key for key, _, _ in part]))
+        if members is not None:
+            statement = statement.where(r.member.in_(list(members)))
+        found: dict[str, list[Unread]] = {}
+        with database.connections.read() as connection:
+            rows = list(connection.execute(statement.order_by(r.member, r.sample)))
+        for key, query_key, member, text, finish, has in rows:
+            lacks = tuple(name for name in signals if name not in (has or {}))
+            if text and lacks:
+                found.setdefault(query_key, []).append(Unread(key, member, text, finish, lacks))
+        for query_key, prompt, choices in part:
+            if query_key in found:
+                yield Asked(prompt, tuple(choices or ()), found[query_key])
+
+
+def n_with_text(database: Database, *, members: Collection[str] | None = None) -> int:
+    """How many stored replies have a text, of these members if any are named."""
+    r = responses.c
+    statement = sa.select(sa.func.count()).where(r.text.is_not(None), r.text != "")
+    if members is not None:
+        statement = statement.where(r.member.in_(list(members)))
+    with database.connections.read() as connection:
+        return connection.scalar(statement) or 0
+
+
+def add_signals(database: Database, found: Mapping[str, Mapping[str, float]]) -> None:
+    """Add numbers to stored replies, beside those that they have.
+
+    Args:
+        database: where they are.
+        found: key of a reply → name → number, finite.
+    """
+    r = responses.c
+    with database.connections.write() as connection:
+        for key, more in found.items():
+            has = connection.scalar(sa.select(r.signals).where(r.key == key)) or {}
+            row = responses.update().where(r.key == key)
+            connection.execute(row.values(signals={**has, **more}))

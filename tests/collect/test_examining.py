@@ -1,0 +1,109 @@
+"""Cross-examination of stored replies by models of which everything is known."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from pathlib import Path
+
+import pytest
+from tests.support.table_voices import TableVoice, asked
+
+from rlfocal.collect.examining import Examiner, examine, signals_of
+from rlfocal.pool.blends.voices import END
+from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
+
+LETTERS = (b"a", b"b", b"c", b"?")
+SETTINGS = settings_key_of({"kind": "stub"})
+
+
+def knows(text: bytes) -> dict[bytes, float]:
+    """A model that goes on with b at .8, wherever it is, and ends at .1."""
+    return {b"b": 0.8, b"a": 0.06, b"c": 0.04, END: 0.1}
+
+
+def likes_a(text: bytes) -> dict[bytes, float]:
+    return {b"a": 0.5, b"b": 0.25, b"c": 0.15, END: 0.1}
+
+
+class ByPrompt(TableVoice):
+    """Goes on one way after a question, and another way after none."""
+
+    async def propose(self, ids):  # type: ignore[no-untyped-def]
+        self._table = knows if self.n_prompt else likes_a
+        return await super().propose(ids)
+
+
+def database_with(folder: Path, replies: dict[tuple[str, str], str | None]) -> str:
+    url = f"sqlite:///{folder}/answers.db"
+    with open_database(url) as database:
+        prompts = sorted({prompt for prompt, _ in replies})
+        database.add_queries(
+            [{"query_id": f"q-{p}", "prompt": p, "choices": None, "label": "a"} for p in prompts]
+        )
+        database.add_responses([
+            StoredResponse(
+                query_key=query_key_of(prompt, None), query_id=f"q-{prompt}", member=member,
+                settings_key=SETTINGS, sample=0, text=text,
+                finish="stop" if member != "cut" else "length", signals={"mine": 1.0},
+            )
+            for (prompt, member), text in replies.items()
+        ])  # fmt: skip
+    return url
+
+
+def examiner(name: str = "ex-1") -> Examiner:
+    voice = ByPrompt(LETTERS, knows)
+    return Examiner(name, voice, lambda question: asked(question.prompt))
+
+
+def signals(url: str) -> dict[str, dict[str, float]]:
+    import sqlalchemy as sa
+
+    from rlfocal.records.database.schema import responses
+
+    with open_database(url) as database, database.connections.read() as connection:
+        rows = connection.execute(sa.select(responses.c.member, responses.c.signals))
+        return {member: dict(found or {}) for member, found in rows}
+
+
+def test_each_reply_is_told_how_likely_it_is(tmp_path: Path) -> None:
+    replies = {("a?", "right"): "bb", ("a?", "wrong"): "ac", ("a?", "cut"): "bb", ("a?", "no"): ""}
+    url = database_with(tmp_path, dict(replies))
+    with open_database(url) as database:
+        told = asyncio.run(examine(database, [examiner()]))
+        again = asyncio.run(examine(database, [examiner()]))
+    assert told.n_replies == 3
+    assert again.n_replies == 0
+    found, (likely, cross) = signals(url), signals_of("ex-1")
+    with_question = (2 * math.log(0.8) + math.log(0.1)) / 2
+    alone = (2 * math.log(0.25) + math.log(0.1)) / 2
+    assert found["right"][likely] == pytest.approx(with_question)
+    assert found["right"][cross] == pytest.approx(with_question - alone)
+    # One that was cut off does not end there.
+    assert found["cut"][likely] == pytest.approx(math.log(0.8))
+    assert found["wrong"][likely] < found["right"][likely]
+    assert found["right"]["mine"] == 1.0
+    assert set(found["no"]) == {"mine"}
+
+
+def test_whoever_is_stopped_goes_on(tmp_path: Path) -> None:
+    url = database_with(tmp_path, {(p, "m"): "ab" for p in ("a?", "b?", "c?")})
+    with open_database(url) as database:
+        left = iter([False, True])
+        first = asyncio.run(examine(database, [examiner()], stopped=lambda: next(left)))
+        second = asyncio.run(examine(database, [examiner()]))
+        other = asyncio.run(examine(database, [examiner("ex.2")], members=["m"]))
+        nobody = asyncio.run(examine(database, [examiner("ex-3")], members=["x"]))
+    assert (first.n_replies, second.n_replies, other.n_replies, nobody.n_replies) == (1, 2, 3, 0)
+    assert set(signals(url)["m"]) == {"mine", *signals_of("ex-1"), *signals_of("ex.2")}
+
+
+def test_equal_replies_are_read_once(tmp_path: Path) -> None:
+    url = database_with(tmp_path, {("a?", f"m{n}"): "abc" for n in range(5)})
+    one = examiner()
+    with open_database(url) as database:
+        told = asyncio.run(examine(database, [one]))
+    assert told.n_replies == 5
+    assert isinstance(one.voice, TableVoice)
+    assert len(one.voice.asked) == 2 * 4  # three letters and the end, with the question and without
