@@ -44,11 +44,11 @@ def examine(
     """
     import asyncio
 
-    from rlfocal.collect.examining import signals_of
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.endpoints import LlamaCppSettings
     from rlfocal.pool.settings import read_pool
     from rlfocal.records.database import open_database
+    from rlfocal.records.signals.examined import signals_of
 
     pool = read_pool(pool_file)
     wanted = common.split_names(by, "--by")

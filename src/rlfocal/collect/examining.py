@@ -9,7 +9,6 @@ another's text so is the idea of MinCE in FuseLLM (arXiv:2401.10491).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,8 +20,9 @@ from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Message, Request
 from rlfocal.records.database import Database
 from rlfocal.records.database.examined import Asked, add_signals, unread
+from rlfocal.records.signals.examined import signals_of
 
-__all__ = ["Examined", "Examiner", "examine", "signals_of"]
+__all__ = ["Examined", "Examiner", "examine"]
 
 
 class Examiner(NamedTuple):
@@ -47,16 +47,6 @@ class Examined(NamedTuple):
     """That models read, prompts included."""
     n_bounded: int
     """Tokens of replies that a model did not name: they count as its least likely."""
-
-
-def signals_of(name: str) -> tuple[str, str]:
-    """The names of what an examiner says of a reply: with the question, and less what it is alone.
-
-    >>> signals_of("qwen-0.5b")
-    ('likely_qwen_0_5b', 'cross_qwen_0_5b')
-    """
-    plain = re.sub(r"\W", "_", name, flags=re.ASCII)[:50]
-    return f"likely_{plain}", f"cross_{plain}"
 
 
 async def examine(

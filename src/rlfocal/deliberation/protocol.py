@@ -22,6 +22,7 @@ from rlfocal.deliberation.view import Decision, View
 from rlfocal.extras import lacking
 from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.records.signals.examined import LIKELY
 
 __all__ = [
     "Need",
@@ -192,6 +193,7 @@ class Need(Enum):
     SAMPLES = "no member was sampled more than once per query"
     FEATURES = "the queries have no text to encode"
     REPLIES = "no texts, log-probabilities or signals of replies are recorded"
+    EXAMINED = "no local model has read the replies: rlfocal examine makes some read them"
     QUERIES = "fewer than 30 queries: too few to learn a policy from and to hold some out"
 
 
@@ -203,6 +205,8 @@ def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
         Need.SAMPLES: table.samples is not None,
         Need.FEATURES: table.features.shape[1] > 0,
         Need.REPLIES: table.replies is not None,
+        Need.EXAMINED: table.replies is not None
+        and any(name.startswith(LIKELY) for name in table.replies.names),
         Need.QUERIES: table.n_queries >= 30,
     }
     needs: frozenset[Need] = getattr(strategy, "needs", frozenset())

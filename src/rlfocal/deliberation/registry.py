@@ -52,6 +52,7 @@ BUILT_IN: dict[str, str] = {
     "score-cascade": "rlfocal.strategies.scored:ScoreCascade",
     "evidence-stacking": "rlfocal.strategies.scored:EvidenceStacking",
     "evidence-cascade": "rlfocal.strategies.scored:EvidenceCascade",
+    "mince": "rlfocal.strategies.scored:MinCe",
     "best-of": "rlfocal.strategies.best_of:BestOf",
     "self-consistency": "rlfocal.strategies.sampled:SelfConsistency",
     "adaptive-consistency": "rlfocal.strategies.sampled:AdaptiveConsistency",
@@ -69,7 +70,7 @@ stands in every benchmark of members that read one another, where alone it is an
 single. Listed here, since importing the classes would import torch for one of them."""
 _NOT_QUICK = (
     "posterior-threshold", "best-of-n", "score-cascade", "evidence-stacking", "one-coin", "m-msr",
-    "adaptive-consistency", "early-consistency",
+    "adaptive-consistency", "early-consistency", "mince",
 )  # fmt: skip
 """Baselines that are not in the group "quick": they walk through all queries at every price, learn
 from replies what "evidence-cascade" learns, too, do without the labels that are there, or spare

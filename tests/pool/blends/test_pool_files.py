@@ -106,7 +106,10 @@ def test_a_policy_lies_beside_the_pool_file(tmp_path: Path) -> None:
         ("concurrency = 2", r"concurrency"),
         ("spam = 3", r"unknown key 'spam'"),
         ("files = {one = 1}", r"files"),
-        ('weights = "values"\nreward = "verify:three"', r"unknown endpoint 'three'; known: one, two"),
+        (
+            'weights = "values"\nreward = "verify:three"',
+            r"unknown endpoint 'three'; known: one, two",
+        ),
         ('weights = "values"\nreward = "verify:far"', r"no llama-cpp endpoint: 'far'"),
     ],
 )

@@ -2,7 +2,15 @@
 
 from rlfocal.strategies.scored.best import BestOfN, ScoreCascade
 from rlfocal.strategies.scored.confidence import ConfidenceVote
+from rlfocal.strategies.scored.mince import MinCe
 from rlfocal.strategies.scored.posterior import EvidenceCascade
 from rlfocal.strategies.scored.stacking import EvidenceStacking
 
-__all__ = ["BestOfN", "ConfidenceVote", "EvidenceCascade", "EvidenceStacking", "ScoreCascade"]
+__all__ = [
+    "BestOfN",
+    "ConfidenceVote",
+    "EvidenceCascade",
+    "EvidenceStacking",
+    "MinCe",
+    "ScoreCascade",
+]
