@@ -7,12 +7,13 @@ import math
 from pathlib import Path
 
 import pytest
-from tests.support.table_voices import TableVoice, asked
+from tests.support.table_voices import asked
 
 from rlfocal.collect.examining import Examiner, examine
 from rlfocal.pool.blends.voices import END
 from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
 from rlfocal.records.signals.examined import signals_of
+from rlfocal.simulator.voices import TableVoice
 
 LETTERS = (b"a", b"b", b"c", b"?")
 SETTINGS = settings_key_of({"kind": "stub"})

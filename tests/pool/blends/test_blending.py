@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.table_voices import Table, TableVoice, asked, random_table
+from tests.support.table_voices import asked
 
 from rlfocal.pool.blends.blend import Reply, write
 from rlfocal.pool.blends.mixing import mix
 from rlfocal.pool.blends.voices import END
 from rlfocal.pool.blends.weighing import ByConfidence, Fixed, Weighed
 from rlfocal.pool.blends.writing import Method, Writing
+from rlfocal.simulator.voices import Table, TableVoice, random_table
 
 FINE = (b"a", b"b", b"c", b"ab", b" ")
 COARSE = (b"a", b"b", b"c", b" ", b"bca", b"ca", b"a ", b"abc ab")

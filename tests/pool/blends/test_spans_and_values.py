@@ -6,7 +6,7 @@ import asyncio
 import math
 
 import pytest
-from tests.support.table_voices import Table, TableVoice, asked, random_table
+from tests.support.table_voices import asked
 
 from rlfocal.pool.blends.blend import write
 from rlfocal.pool.blends.reading_aloud import Likelihood, likelihood
@@ -14,6 +14,7 @@ from rlfocal.pool.blends.spans import Spans
 from rlfocal.pool.blends.switching import Switching
 from rlfocal.pool.blends.voices import END
 from rlfocal.pool.blends.writing import Counts, Track
+from rlfocal.simulator.voices import Table, TableVoice, random_table
 
 LETTERS = (b"a", b"b", b"c")
 PAIRS = (b"a", b"b", b"c", b"ab", b"bc")

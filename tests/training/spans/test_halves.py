@@ -7,22 +7,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.halves import halves, judged, right_letters
+from tests.support.table_voices import asked
 
 from rlfocal.errors import ConfigError
 from rlfocal.pool.blends.blend import write
 from rlfocal.pool.blends.policy import Agents, SpanPolicy, read_policy, write_policy
 from rlfocal.pool.blends.weighing import Fixed, Weighed, Weigher
+from rlfocal.simulator.voices import Halves
 from rlfocal.training.spans.released import train_released
-from rlfocal.training.spans.training import Iteration, SpanConfig, train_spans
+from rlfocal.training.spans.training import Iteration, Judged, SpanConfig, train_spans
 
 CONFIG = SpanConfig(n_iterations=10, n_episodes=32)
 
 
+HALVES = Halves()
+
+
+def judged() -> Judged:
+    request = asked(max_tokens=HALVES.length)
+    return Judged([request], lambda number, reply: HALVES.right(reply.text))
+
+
 def worth(weigher: Weigher, span: int = 4) -> float:
     request = judged().requests[0]
-    reply = asyncio.run(write(request, halves(), Weighed(weigher, span=span)))
-    return right_letters(0, reply.response)
+    reply = asyncio.run(write(request, HALVES.voices, Weighed(weigher, span=span)))
+    return HALVES.right(reply.response.text)
 
 
 def test_alone_each_is_half_right() -> None:
@@ -34,7 +43,9 @@ def test_alone_each_is_half_right() -> None:
 def test_it_learns_whom_to_hear_where(agents: Agents) -> None:
     told = list[Iteration]()
     config = CONFIG.model_copy(update={"agents": agents})
-    policy = asyncio.run(train_spans(halves(), judged(), config, seed=1, on_iteration=told.append))
+    policy = asyncio.run(
+        train_spans(HALVES.voices, judged(), config, seed=1, on_iteration=told.append)
+    )
     assert worth(policy, policy.span) >= 0.95
     assert told[-1].reward > told[0].reward + 0.15
     # The log-probabilities that were stored are those of the policy that drew.
@@ -46,28 +57,32 @@ def test_it_learns_whom_to_hear_where(agents: Agents) -> None:
 @pytest.mark.parametrize("seed", [0, 2, 3])
 def test_it_learns_with_any_seed(agents: Agents, seed: int) -> None:
     config = CONFIG.model_copy(update={"agents": agents})
-    policy = asyncio.run(train_spans(halves(), judged(), config, seed=seed))
+    policy = asyncio.run(train_spans(HALVES.voices, judged(), config, seed=seed))
     assert worth(policy, policy.span) >= 0.95
 
 
 def test_the_released_version_does_not() -> None:
     found = [
-        asyncio.run(train_released(halves(), judged(), CONFIG, seed=seed)) for seed in range(3)
+        asyncio.run(train_released(HALVES.voices, judged(), CONFIG, seed=seed)) for seed in range(3)
     ]
     assert np.mean([worth(policy, policy.span) for policy in found]) < 0.8
 
 
 def test_one_seed_is_one_policy() -> None:
     few = SpanConfig(n_iterations=2, n_episodes=4)
-    first, second = (asyncio.run(train_spans(halves(), judged(), few, seed=5)) for _ in range(2))
-    other = asyncio.run(train_spans(halves(), judged(), few, seed=6))
+    first, second = (
+        asyncio.run(train_spans(HALVES.voices, judged(), few, seed=5)) for _ in range(2)
+    )
+    other = asyncio.run(train_spans(HALVES.voices, judged(), few, seed=6))
     for name, value in first.weights.items():
         assert np.array_equal(value, second.weights[name]), name
     assert any(not np.array_equal(v, other.weights[n]) for n, v in first.weights.items())
 
 
 def test_a_policy_comes_back_from_its_file(tmp_path: Path) -> None:
-    policy = asyncio.run(train_spans(halves(), judged(), SpanConfig(n_iterations=1, n_episodes=2)))
+    policy = asyncio.run(
+        train_spans(HALVES.voices, judged(), SpanConfig(n_iterations=1, n_episodes=2))
+    )
     path = tmp_path / "policy.safetensors"
     write_policy(policy, path, about={"prompts": 1})
     again = read_policy(path, n_models=2)

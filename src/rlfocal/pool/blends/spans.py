@@ -1,8 +1,8 @@
 """What comes next by the others' judgement: each model writes a span, and all say how likely it is.
 
 The span that is likeliest in the mean, by byte, is written: as SpecFuse (arXiv:2412.07380) and
-Cool-Fusion choose. Every model reads every span, so a piece takes as many readings as there are
-models, twice.
+Cool-Fusion choose. Every model writes one and reads those of all others, so a piece takes as many
+readings as there are models, of each.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ class Spans:
         chosen = spans[0]
         if len(distinct) > 1:
             scores = await asyncio.gather(
-                *[self._read(writing, model, list(distinct.values())) for model in range(n_models)]
+                *[
+                    self._judged(writing, model, list(distinct.values()), spans[model])
+                    for model in range(n_models)
+                ]
             )
             mean = np.mean(scores, axis=0)
             chosen = list(distinct.values())[int(np.argmax(mean))]
@@ -67,9 +70,15 @@ class Spans:
             writing.append(emitted.piece)
         return chosen.pieces
 
-    async def _read(self, writing: Writing, model: int, spans: list[Span]) -> list[float]:
+    async def _judged(
+        self, writing: Writing, model: int, spans: list[Span], own: Span
+    ) -> list[float]:
+        """Mean log-probability of a byte of each span, to a model that knows that of its own."""
         found = []
         for span in spans:
+            if (span.text, span.ends) == (own.text, own.ends):
+                found.append(sum(e.logprob for e in own.pieces) / (len(own.text) + own.ends))
+                continue
             track = writing.tracks[model].fork()
             read = await likelihood(track, span.text, writing.counts, model, ends=span.ends)
             found.append(read.logprob / (read.n_bytes + span.ends))
