@@ -5,7 +5,7 @@
 Of two models one is right on the first half of a text, the other on the second, each as sure of
 wrong letters as of right ones (`rlfocal.simulator.voices.Halves`). The best weights write the whole
 text, each model alone half of it. Told is the share of letters that are right with the weights that
-were learned, and what training took; all versions are trained on as many replies.
+were learned, and what training took; all versions are trained on about as many replies.
 """
 
 from __future__ import annotations

@@ -101,6 +101,16 @@ def test_whoever_is_stopped_goes_on(tmp_path: Path) -> None:
     assert set(signals(url)["m"]) == {"mine", *signals_of("ex-1"), *signals_of("ex.2")}
 
 
+def test_what_cannot_be_read_is_skipped(tmp_path: Path) -> None:
+    url = database_with(tmp_path, {("a?", "odd"): "é", ("a?", "plain"): "b", ("b?", "late"): "b"})
+    with open_database(url) as database:
+        told = asyncio.run(examine(database, [examiner()]))
+    assert (told.n_replies, told.n_skipped) == (2, 1)
+    found = signals(url)
+    assert set(found["odd"]) == {"mine"}
+    assert set(found["late"]) == {"mine", *signals_of("ex-1")}
+
+
 def test_equal_replies_are_read_once(tmp_path: Path) -> None:
     url = database_with(tmp_path, {("a?", f"m{n}"): "abc" for n in range(5)})
     one = examiner()

@@ -67,6 +67,20 @@ def test_where_nobody_has_read_anything_it_says_so() -> None:
     assert unmet(create("mince"), table_of()) is None
 
 
+def test_who_examines_may_change_after_fitting() -> None:
+    table = table_of()
+    fitted = create("mince").fit(table_of(examined=False), rng=np.random.default_rng(0))
+    found = replay(fitted, table)
+    wanted = replay(create("mince").fit(table, rng=np.random.default_rng(0)), table)
+    assert found.chosen.tolist() == wanted.chosen.tolist()
+
+
+def test_a_vote_is_as_sure_as_a_vote() -> None:
+    table = table_of()
+    fitted = create("mince").fit(table, rng=np.random.default_rng(0))
+    assert replay(fitted, table).confidence[3] == pytest.approx(2 / 3, abs=0.01)
+
+
 def test_it_is_restored() -> None:
     table = table_of()
     fitted = create("mince").fit(table, rng=np.random.default_rng(0))

@@ -52,26 +52,37 @@ def examine(
 
     pool = read_pool(pool_file)
     wanted = common.split_names(by, "--by")
-    served = {member.name: pool.endpoint_of(member) for member in pool.select(wanted)}
-    local = {n: one for n, one in served.items() if isinstance(one, LlamaCppSettings)}
+    asked = pool.select(wanted)
+    local = {
+        one.name: served
+        for one in asked
+        if isinstance(served := pool.endpoint_of(one), LlamaCppSettings) and not one.reads
+    }
     if wanted and (others := [name for name in wanted if name not in local]):
-        raise ConfigError(f"--by: '{others[0]}' is on no llama-cpp endpoint, and cannot examine")
+        raise ConfigError(
+            f"--by: '{others[0]}' cannot examine: it is on no llama-cpp endpoint, or reads others"
+        )
     if not local:
         raise ConfigError(f"{pool_file}: nobody is on a llama-cpp endpoint; nobody can examine")
     chosen = [member for member in LivePool(pool).members if member.name in local]
+    columns = [name for member in chosen for name in signals_of(member.name)]
+    if len(set(columns)) < len(columns):
+        twice = next(name for name in columns if columns.count(name) > 1)
+        raise ConfigError(f"--by: two members would write the column {twice}; name one of them")
     with open_database(db) as database:
         names = common.split_names(members, "--members")
         if unknown := [name for name in names or () if name not in database.member_names()]:
             raise ConfigError(f"--members: nothing of '{unknown[0]}' is stored in {db}")
-        found, stopped = asyncio.run(_examine(database, chosen, local, names))
-    told = {"replies": found.n_replies, "tokens read": found.n_tokens,
-            "tokens not named": found.n_bounded}  # fmt: skip
+        found, stopped = asyncio.run(_examine(database, chosen, local, columns, names))
+    told = {
+        "replies": found.n_replies, "replies skipped": found.n_skipped,
+        "tokens read": found.n_tokens, "tokens not named": found.n_bounded,
+    }  # fmt: skip
     if as_json:
         print_json({name.replace(" ", "_"): n for name, n in told.items()})
     else:
         remark(", ".join(f"{n:,} {name}" for name, n in told.items()))
-        columns = [f"signal_{name}" for member in chosen for name in signals_of(member.name)]
-        remark(f"rlfocal export writes them as {', '.join(columns)}")
+        remark(f"rlfocal export writes them as {', '.join(f'signal_{name}' for name in columns)}")
     if stopped:
         raise typer.Exit(_INTERRUPTED)
 
@@ -80,6 +91,7 @@ async def _examine(
     database: Database,
     chosen: Sequence[LiveMember],
     served: dict[str, LlamaCppSettings],
+    columns: Sequence[str],
     members: Sequence[str] | None,
 ) -> tuple[Examined, bool]:
     """Examine; Ctrl-C and SIGTERM end after the question at hand."""
@@ -96,17 +108,17 @@ async def _examine(
         loop.add_signal_handler(number, stopping.set)
     try:
         async with AsyncExitStack() as opened:
-            examiners = [
-                Examiner.of(
-                    member,
-                    await opened.enter_async_context(LlamaVoice(member.name, served[member.name])),
-                )
-                for member in chosen
-            ]
+            voices: dict[str, LlamaVoice] = {}  # by endpoint: members on one share its model
+            for member in chosen:
+                name = member.settings.endpoint
+                if name not in voices:
+                    voice = LlamaVoice(name, served[member.name])
+                    voices[name] = await opened.enter_async_context(voice)
+            examiners = [Examiner.of(one, voices[one.settings.endpoint]) for one in chosen]
             with progress("examine") as move:
                 found = await read_all(
                     database, examiners, members=members,
-                    on_question=_mover(move, database, len(examiners), members),
+                    on_question=_mover(move, database, columns, members),
                     stopped=stopping.is_set,
                 )  # fmt: skip
             return found, stopping.is_set()
@@ -118,14 +130,19 @@ async def _examine(
 def _mover(
     move: Callable[[int, int, str], None],
     database: Database,
-    n_examiners: int,
+    columns: Sequence[str],
     members: Sequence[str] | None,
 ) -> Callable[[Examined], None]:
-    from rlfocal.records.database.examined import n_with_text
+    from rlfocal.records.database.examined import unread
 
-    total = n_examiners * n_with_text(database, members=members)
+    lacking = (
+        reply.lacks
+        for asked in unread(database, columns, members=members)
+        for reply in asked.replies
+    )
+    total = sum((len(names) + 1) // 2 for names in lacking)  # each examiner has two
 
     def tell(found: Examined) -> None:
-        move(found.n_replies, total, f"{found.n_tokens:,} tokens")
+        move(found.n_replies + found.n_skipped, total, f"{found.n_tokens:,} tokens")
 
     return tell

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.blends.reading_aloud import likelihood
 from rlfocal.pool.blends.voices import Voice
@@ -47,6 +48,8 @@ class Examined(NamedTuple):
     """That models read, prompts included."""
     n_bounded: int
     """Tokens of replies that a model did not name: they count as its least likely."""
+    n_skipped: int = 0
+    """Replies that a model cannot read: longer than it takes, or of bytes that it cannot spell."""
 
 
 async def examine(
@@ -83,6 +86,7 @@ async def examine(
                 told.n_replies + len(read.signals),
                 told.n_tokens + read.counts.n_evaluated,
                 told.n_bounded + read.n_bounded,
+                told.n_skipped + read.n_skipped,
             )
             on_question(told)
     return told
@@ -92,6 +96,7 @@ class _Read(NamedTuple):
     signals: dict[str, dict[str, float]]
     counts: Counts
     n_bounded: int
+    n_skipped: int
 
 
 async def _read(examiner: Examiner, asked: Asked) -> _Read:
@@ -113,14 +118,25 @@ async def _read(examiner: Examiner, asked: Asked) -> _Read:
         said: dict[tuple[str, bool], float] = {}
         for text, ends in sorted(texts):
             track = Track(examiner.voice, list(begun))
-            found = await likelihood(track, text.encode(), counts, 0, ends=ends)
+            try:
+                found = await likelihood(track, text.encode(), counts, 0, ends=ends)
+            except MemberError as exc:
+                if exc.failure != Failure.BAD_REQUEST:
+                    raise
+                said[text, ends] = math.nan
+                continue
             said[text, ends] = found.per_byte
             n_bounded += found.n_bounded
         per_byte.append(said)
-    signals = {}
+    signals: dict[str, dict[str, float]] = {}
+    n_skipped = 0
     for reply in asked.replies:
         read = reply.text, reply.finish == "stop"
-        if read in texts and math.isfinite(per_byte[0][read]):
-            likely = per_byte[0][read]
-            signals[reply.key] = {with_question: likely, alone: likely - per_byte[1][read]}
-    return _Read(signals, counts, n_bounded)
+        if read not in texts:
+            continue
+        likely, plain = per_byte[0][read], per_byte[1][read]
+        if math.isfinite(likely) and math.isfinite(plain):
+            signals[reply.key] = {with_question: likely, alone: likely - plain}
+        else:
+            n_skipped += 1
+    return _Read(signals, counts, n_bounded, n_skipped)

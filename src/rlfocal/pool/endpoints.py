@@ -90,6 +90,20 @@ class BlendSettings(Served):
             raise ValueError("a policy has its span from training; leave span out")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_idle(self) -> BlendSettings:
+        only = {
+            "sharpness": "confidence", "candidates": "values", "horizon": "values", "kl": "values",
+        }  # fmt: skip
+        for name, weights in only.items():
+            if name in self.model_fields_set and self.weights != weights:
+                raise ValueError(f'{name} is of weights = "{weights}"; leave it out')
+        if self.reward is not None and self.reward.startswith("verify:") and not self.verifier:
+            raise ValueError('reward = "verify:" lacks the name of an endpoint')
+        if given := [name for name in ("drop", "extra_body") if getattr(self, name)]:
+            raise ValueError(f"{given[0]} is of servers; leave it out")
+        return self
+
     @property
     def verifier(self) -> str | None:
         """The endpoint that judges replies; None for none."""

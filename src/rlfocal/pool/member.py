@@ -162,10 +162,13 @@ def _blend(endpoint: BlendSettings) -> dict[str, Any]:
     """What a blend's reply depends on: which files, and how they write together."""
     unsaid = {*Served.model_fields, "kind", "parts", "files", "policy", "concurrency"}
     said = endpoint.model_dump(mode="json", exclude=unsaid, exclude_defaults=True)
-    files = [
-        {"file": part.sha256 or part.path.name, "api": part.api, "n_context": part.n_context}
-        for part in endpoint.files.values()
-    ]
+    by_name = {
+        name: {"file": part.sha256 or part.path.name, "api": part.api, "n_context": part.n_context}
+        for name, part in endpoint.files.items()
+    }
+    files = [by_name[name] for name in endpoint.parts if name in by_name]
+    if endpoint.verifier is not None:
+        said["reward"] = by_name.get(endpoint.verifier)
     policy = endpoint.policy
     if policy is not None and policy.is_file():
         said["policy"] = hashlib.sha256(policy.read_bytes()).hexdigest()

@@ -190,7 +190,7 @@ def _with_files(
     """A blend with the endpoints that it names; any other as it is."""
     if not isinstance(served, BlendSettings):
         return served
-    if served.files:
+    if "files" in served.model_fields_set:
         raise ConfigError(f"{where}: unknown key 'files'; name endpoints in 'parts'")
     files = {}
     for name in (*served.parts, *([served.verifier] if served.verifier is not None else [])):
@@ -244,6 +244,14 @@ def _as_served(member: MemberSettings, endpoint: EndpointSettings, where: str) -
         wanted = member.n_logprobs or _MOST_LOGPROBS
         scored = member.answers == "option-scores"
         return member.model_copy(update={"n_logprobs": wanted}) if scored else member
+    if isinstance(endpoint, BlendSettings):
+        if member.answers == "option-scores" and endpoint.weights in ("spans", "values"):
+            raise ConfigError(
+                f'{where}: answers = "option-scores": weights = "{endpoint.weights}" of endpoint '
+                f"'{member.endpoint}' gives no distribution over first tokens; leave it out"
+            )
+        if given := [name for name in ("drop", "extra_body") if getattr(member, name)]:
+            raise ConfigError(f"{where}: {given[0]}: is of members on servers; leave it out")
     for name in OWN_SAMPLERS:
         if getattr(member, name) is not None:
             raise ConfigError(

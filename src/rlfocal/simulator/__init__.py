@@ -1,7 +1,7 @@
 """Simulated pools, on which a prior over pools learns to fuse and to stop.
 
-Depends on numpy and the records only, not on agents, nets or strategies; `voices`, models for blends
-whose next tokens are tables, on the pool.
+Depends on numpy and the records only, not on agents, nets or strategies; `voices`, models for
+blends whose next tokens are tables, on the pool.
 """
 
 from rlfocal.simulator.choices import SimulatedPool, draw_answers

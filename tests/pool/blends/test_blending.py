@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.table_voices import asked
 
+from rlfocal.errors import Failure
 from rlfocal.pool.blends.blend import Reply, write
 from rlfocal.pool.blends.mixing import mix
-from rlfocal.pool.blends.voices import END
+from rlfocal.pool.blends.voices import END, ContextFull, Proposal
 from rlfocal.pool.blends.weighing import ByConfidence, Fixed, Weighed
 from rlfocal.pool.blends.writing import Method, Writing
 from rlfocal.simulator.voices import Table, TableVoice, random_table
@@ -231,6 +232,29 @@ def test_first_tokens_are_told_where_options_are_scored() -> None:
     assert found is not None
     assert list(found) == ["b", "a"]
     assert math.exp(found["b"]) == pytest.approx(0.55)
+
+
+def test_a_reply_that_becomes_too_long_ends() -> None:
+    class Short(TableVoice):
+        async def propose(self, ids: Sequence[int]) -> Proposal:
+            if len(ids) > 3:
+                raise ContextFull("too long", failure=Failure.BAD_REQUEST)
+            return await super().propose(ids)
+
+    found = reply([Short(FINE, lambda _: {b"a": 1.0})], Weighed(Fixed((1,))), most=9).response
+    assert (found.text, found.finish) == ("aaaa", "length")
+    with pytest.raises(ContextFull):
+        asyncio.run(write(asked("aaaa", max_tokens=9), [Short(FINE, lambda _: {b"a": 1.0})],
+                          Weighed(Fixed((1,)))))  # fmt: skip
+
+
+def test_any_seed_is_one() -> None:
+    method = Weighed(Fixed((1,)))
+    voices = [TableVoice(FINE, random_table(FINE, 1))]
+    first, again, other = (
+        reply(voices, method, temperature=1.0, seed=seed).response.text for seed in (-1, -1, -2)
+    )
+    assert first == again != other
 
 
 def test_the_surer_model_is_heard_more() -> None:

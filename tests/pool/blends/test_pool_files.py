@@ -41,6 +41,9 @@ endpoint = "both"
 """
 
 
+MODELS = ["one.gguf", "two.gguf"]
+
+
 def pool(folder: Path, more: str = "", *, sha: str = "a" * 64) -> PoolSettings:
     path = folder / "pool.toml"
     path.write_text(POOL.format(more=more, sha=sha), encoding="utf-8")
@@ -86,10 +89,14 @@ def test_a_policy_lies_beside_the_pool_file(tmp_path: Path) -> None:
     assert settings.policy == path
     with pytest.raises(ConfigError, match="cannot be read"):
         method_of(settings)
-    write_policy(SpanPolicy.fresh("one", span=2, n_models=2, n_hidden=4, seed=0), path)
+    write_policy(
+        SpanPolicy.fresh("one", span=2, n_models=2, n_hidden=4, seed=0), path, models=MODELS
+    )
     first = identity(pool(tmp_path, more))
     assert isinstance(method_of(settings), Weighed)
-    write_policy(SpanPolicy.fresh("one", span=2, n_models=2, n_hidden=4, seed=1), path)
+    write_policy(
+        SpanPolicy.fresh("one", span=2, n_models=2, n_hidden=4, seed=1), path, models=MODELS
+    )
     assert identity(pool(tmp_path, more)) != first  # trained anew, it says something else
 
 
@@ -105,6 +112,11 @@ def test_a_policy_lies_beside_the_pool_file(tmp_path: Path) -> None:
         ('weights = "loud"', r"weights"),
         ("concurrency = 2", r"concurrency"),
         ("spam = 3", r"unknown key 'spam'"),
+        ("sharpness = 2.0", r'sharpness is of weights = "confidence"; leave it out'),
+        ("horizon = 2", r'horizon is of weights = "values"; leave it out'),
+        ("extra_body = {top_k = 1}", r"extra_body is of servers; leave it out"),
+        ("files = {}", r"unknown key 'files'; name endpoints in 'parts'"),
+        ('weights = "values"\nreward = "verify:"', r"lacks the name of an endpoint"),
         ("files = {one = 1}", r"files"),
         (
             'weights = "values"\nreward = "verify:three"',
@@ -142,6 +154,26 @@ def test_replies_depend_on_files_and_on_how_they_are_put_together(tmp_path: Path
     for more in ("weights = [1.0, 2.0]", 'weights = "confidence"', 'weights = "spans"'):
         assert identity(pool(tmp_path, more)) != first
     assert identity(pool(tmp_path, sha="b" * 64)) != first
+
+
+def test_option_scores_need_a_distribution(tmp_path: Path) -> None:
+    scored = '\n[[members]]\nname = "s"\nendpoint = "both"\nanswers = "option-scores"\n'
+    for more, is_right in (("", True), ('weights = "spans"', False)):
+        path = tmp_path / "pool.toml"
+        path.write_text(POOL.format(more=more, sha="a" * 64) + scored, encoding="utf-8")
+        if is_right:
+            assert len(read_pool(path).members) == 2
+        else:
+            with pytest.raises(ConfigError, match="gives no distribution over first tokens"):
+                read_pool(path)
+
+
+def test_another_judge_is_another_member(tmp_path: Path) -> None:
+    by_one, by_two = (
+        identity(pool(tmp_path, f'weights = "values"\nreward = "verify:{name}"'))
+        for name in ("one", "two")
+    )
+    assert by_one != by_two
 
 
 def test_a_missing_file_is_told_before_the_first_call(tmp_path: Path) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from tests.support.table_voices import asked
 
+from rlfocal.pool.blends import spans
 from rlfocal.pool.blends.blend import write
 from rlfocal.pool.blends.reading_aloud import Likelihood, likelihood
 from rlfocal.pool.blends.spans import Spans
-from rlfocal.pool.blends.switching import Switching
-from rlfocal.pool.blends.voices import END
-from rlfocal.pool.blends.writing import Counts, Track
+from rlfocal.pool.blends.switching import Switching, Worth
+from rlfocal.pool.blends.voices import END, Proposal
+from rlfocal.pool.blends.writing import Counts, Track, Writing
 from rlfocal.simulator.voices import Table, TableVoice, random_table
 
 LETTERS = (b"a", b"b", b"c")
@@ -86,6 +89,60 @@ def test_one_span_is_not_read_by_anybody() -> None:
     assert reply.counts.n_asked == 2 * 4  # each wrote it, and its end
 
 
+def test_later_spans_are_judged_like_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[bytes, int]] = []
+
+    async def spying(track: Track, text: bytes, *args: object, **more: object) -> Likelihood:
+        before = len(track.ids)
+        found = await likelihood(track, text, *args, **more)  # type: ignore[arg-type]
+        read.append((text, found.n_bytes))
+        assert len(track.ids) - before == found.n_tokens - bool(more["ends"])
+        return found
+
+    monkeypatch.setattr(spans, "likelihood", spying)
+    voices = [
+        TableVoice(PAIRS, random_table(PAIRS, seed, ends=0.001)) for seed in (21, 22, 23)
+    ]  # fmt: skip
+    reply = asyncio.run(write(asked(max_tokens=12), voices, Spans(span=3)))
+    assert reply.response.n_completion_tokens == 12
+    assert len(read) > 6
+    for text, n_bytes in read:
+        assert n_bytes == len(text) <= 6
+
+
+def test_who_writes_keeps_its_own_tokens() -> None:
+    voice = TableVoice(PAIRS, follower(b"abcabc", 0.9))
+
+    async def written() -> Writing:
+        writing = await Writing.begin(asked(), [voice], np.random.default_rng(0))
+        for _ in range(2):
+            await Spans(span=2).go_on(writing)
+        return writing
+
+    # Letter by letter it was written, though the vocabulary has pairs.
+    assert [PAIRS[n - 1] for n in asyncio.run(written()).tracks[0].ids] == [b"a", b"b", b"c", b"a"]
+
+
+def test_a_seed_is_one_reply_whatever_answers_first() -> None:
+    async def slowly(voice: TableVoice, delay: float) -> str:
+        propose = voice.propose
+
+        async def late(ids: Sequence[int]) -> Proposal:
+            await asyncio.sleep(delay)
+            return await propose(ids)
+
+        voice.propose = late  # type: ignore[method-assign]
+        other = TableVoice(PAIRS, random_table(PAIRS, 32))
+        request = asked(max_tokens=8, temperature=1.0, seed=5)
+        return (await write(request, [voice, other], Spans(span=2))).response.text
+
+    found = {
+        asyncio.run(slowly(TableVoice(PAIRS, random_table(PAIRS, 31)), delay))
+        for delay in (0.0, 0.003)
+    }
+    assert len(found) == 1
+
+
 def test_of_one_model_spans_are_what_it_writes() -> None:
     table = random_table(PAIRS, 11, ends=0.02)
     text = b""
@@ -99,8 +156,8 @@ def test_of_one_model_spans_are_what_it_writes() -> None:
     assert reply.response.text == text.decode()
 
 
-async def likes_b(prompt: str, text: str) -> float:
-    return text.count("b") / max(1, len(text))
+async def likes_b(prompt: str, text: str) -> Worth:
+    return Worth(text.count("b") / max(1, len(text)), n_evaluated=3)
 
 
 @pytest.mark.parametrize("span", [1, 3])
@@ -118,9 +175,15 @@ def test_a_rollout_sees_what_comes_later() -> None:
     voices = [
         TableVoice(LETTERS, follower(b"baaaaa", 0.9)), TableVoice(LETTERS, follower(b"abbbbb", 0.9))
     ]  # fmt: skip
-    blind = asyncio.run(write(asked(max_tokens=1), voices, Switching(likes_b, horizon=0)))
-    far = asyncio.run(write(asked(max_tokens=1), voices, Switching(likes_b, horizon=9)))
-    assert (blind.response.text, far.response.text) == ("b", "a")
+    blind = asyncio.run(write(asked(max_tokens=6), voices, Switching(likes_b, horizon=0)))
+    far = asyncio.run(write(asked(max_tokens=6), voices, Switching(likes_b, horizon=9)))
+    assert (blind.response.text[0], far.response.text[0]) == ("b", "a")
+
+
+def test_what_a_judge_reads_counts() -> None:
+    voices = [TableVoice(LETTERS, follower(b"bbb", p)) for p in (0.6, 0.9)]
+    reply = asyncio.run(write(asked(max_tokens=2), voices, Switching(likes_b, horizon=0)))
+    assert reply.counts.judged == 2 * 2 * 3  # two pieces, a candidate of each
 
 
 def test_a_dear_departure_from_the_reference_is_not_taken() -> None:
@@ -133,8 +196,8 @@ def test_a_dear_departure_from_the_reference_is_not_taken() -> None:
 
 
 def test_with_nothing_to_gain_the_reference_writes() -> None:
-    async def indifferent(prompt: str, text: str) -> float:
-        return 0.5
+    async def indifferent(prompt: str, text: str) -> Worth:
+        return Worth(0.5)
 
     table = random_table(PAIRS, 5, ends=0.02)
     voices = [TableVoice(PAIRS, table), TableVoice(LETTERS, follower(b"bbb", 0.98))]

@@ -21,6 +21,7 @@ CONFIG = SpanConfig(n_iterations=10, n_episodes=32)
 
 
 HALVES = Halves()
+MODELS = ["a.gguf", "b.gguf"]
 
 
 def judged() -> Judged:
@@ -84,12 +85,13 @@ def test_a_policy_comes_back_from_its_file(tmp_path: Path) -> None:
         train_spans(HALVES.voices, judged(), SpanConfig(n_iterations=1, n_episodes=2))
     )
     path = tmp_path / "policy.safetensors"
-    write_policy(policy, path, about={"prompts": 1})
-    again = read_policy(path, n_models=2)
+    write_policy(policy, path, models=MODELS, about={"prompts": 1})
+    again = read_policy(path, models=MODELS)
     assert (again.agents, again.span, again.n_models) == (policy.agents, policy.span, 2)
     assert worth(again, again.span) == worth(policy, policy.span)
-    with pytest.raises(ConfigError, match=r"was trained for 2 models, and the blend has 3"):
-        read_policy(path, n_models=3)
+    for others in ([*MODELS, "c.gguf"], MODELS[::-1], MODELS[:1]):
+        with pytest.raises(ConfigError, match=r"was trained for a\.gguf, b\.gguf, in this order"):
+            read_policy(path, models=others)
 
 
 @pytest.mark.parametrize("content", [b"", b"no safetensors", b"\x02\0\0\0\0\0\0\0{}"])
@@ -97,15 +99,15 @@ def test_what_is_no_policy_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "policy.safetensors"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match="is no policy of a blend"):
-        read_policy(path, n_models=2)
+        read_policy(path, models=MODELS)
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_policy(tmp_path / "none", n_models=2)
+        read_policy(tmp_path / "none", models=MODELS)
 
 
 def test_weights_of_another_shape_are_refused(tmp_path: Path) -> None:
     policy = SpanPolicy.fresh("one", span=2, n_models=2, n_hidden=4, seed=0)
     path = tmp_path / "policy.safetensors"
     odd = SpanPolicy("one", 2, 2, {**policy.weights, "out.bias": np.zeros(3, dtype=np.float32)})
-    write_policy(odd, path)
+    write_policy(odd, path, models=MODELS)
     with pytest.raises(ConfigError, match="its weights are not those of a policy"):
-        read_policy(path, n_models=2)
+        read_policy(path, models=MODELS)

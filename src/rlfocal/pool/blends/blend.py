@@ -10,7 +10,7 @@ import numpy as np
 
 from rlfocal.pool.blends.mixing import Mixed
 from rlfocal.pool.blends.outgoing import Outgoing
-from rlfocal.pool.blends.voices import END, Voice
+from rlfocal.pool.blends.voices import END, ContextFull, Voice
 from rlfocal.pool.blends.writing import Counts, Method, Writing
 from rlfocal.pool.types import Finish, Request, Response
 from rlfocal.tokens import TokenLogprobs
@@ -35,16 +35,25 @@ async def write(request: Request, voices: Sequence[Voice], method: Method) -> Re
         method: what decides what comes next.
 
     Raises:
+        ContextFull: the prompt alone is more than a model takes. A reply that becomes so just ends.
         MemberError: a model cannot be asked.
     """
     began = time.perf_counter()
-    writing = await Writing.begin(request, voices, np.random.default_rng(request.seed or 0))
+    writing = await Writing.begin(
+        request, voices, np.random.default_rng((request.seed or 0) % 2**64)
+    )
     n_prompt = sum(len(track.ids) for track in writing.tracks)
     out = Outgoing(request.stop, request.on_text)
     chars, logprobs = list[int](), list[float]()
     finish: Finish = "length"
     while finish == "length" and len(chars) < request.max_tokens:
-        for piece, logprob in await method.go_on(writing):
+        try:
+            emitted = await method.go_on(writing)
+        except ContextFull:
+            if not chars:
+                raise
+            break  # as a model alone ends that has no room left
+        for piece, logprob in emitted:
             if piece == END:
                 finish = "stop"
                 break

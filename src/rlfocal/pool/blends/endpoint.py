@@ -16,7 +16,7 @@ from rlfocal.pool.blends.blend import write
 from rlfocal.pool.blends.llama_voice import LlamaVoice
 from rlfocal.pool.blends.policy import read_policy
 from rlfocal.pool.blends.spans import Spans
-from rlfocal.pool.blends.switching import Reward, Switching
+from rlfocal.pool.blends.switching import Reward, Switching, Worth
 from rlfocal.pool.blends.voices import Voice
 from rlfocal.pool.blends.weighing import ByConfidence, Fixed, Weighed
 from rlfocal.pool.blends.writing import Method
@@ -62,8 +62,9 @@ class BlendEndpoint:
             raise MemberError("the blend gave a reply without text", failure=Failure.EMPTY)
         counts = found.counts
         _log.debug(
-            "a blend of %d read %d tokens for %d", len(self._voices), counts.n_evaluated,
-            found.response.n_completion_tokens or 0,
+            "a blend of %d read %d tokens for %d, of which %d might have been others",
+            len(self._voices), counts.n_evaluated, found.response.n_completion_tokens or 0,
+            counts.n_uncertain,
         )  # fmt: skip
         return found.response
 
@@ -125,7 +126,8 @@ def method_of(
         )  # fmt: skip
     if weights == "policy":
         assert settings.policy is not None
-        policy = read_policy(settings.policy, n_models=n_models)
+        models = [settings.files[name].path.name for name in settings.parts]
+        policy = read_policy(settings.policy, models=models)
         return Weighed(policy, span=policy.span)
     span = settings.span or 1
     if weights == "confidence":
@@ -137,16 +139,17 @@ def method_of(
 def verifier(judge: Voice) -> Reward:
     """How likely a model finds it that a reply is right: yes against no, as the first token."""
 
-    async def reward(prompt: str, text: str) -> float:
+    async def reward(prompt: str, text: str) -> Worth:
         asked = _IS_IT_RIGHT.format(prompt=prompt, text=text)
         ids = await judge.begin(Request((Message("user", asked),)))
         said = {"yes": 0.0, "no": 0.0}
-        for piece, p in (await judge.propose(ids)).pieces.items():
+        found = await judge.propose(ids)
+        for piece, p in found.pieces.items():
             word = piece.decode("utf-8", "replace").strip().lower()
             if word in said:
                 said[word] += p
         total = sum(said.values())
-        return said["yes"] / total if total else 0.5
+        return Worth(said["yes"] / total if total else 0.5, found.n_evaluated)
 
     return reward
 
@@ -154,9 +157,20 @@ def verifier(judge: Voice) -> Reward:
 def _called(settings: BlendSettings, folder: Path | None) -> Reward:
     function = user_function(settings.reward, what="endpoints: reward", folder=folder)
 
-    async def reward(prompt: str, text: str) -> float:
-        value = float(await asyncio.to_thread(function, prompt, text))
-        return value if math.isfinite(value) else -math.inf
+    failed: set[str] = set()
+
+    async def reward(prompt: str, text: str) -> Worth:
+        try:
+            value = float(await asyncio.to_thread(function, prompt, text))
+        except Exception as exc:  # whatever a user's own code may raise
+            if not failed:
+                failed.add(type(exc).__name__)
+                _log.warning(
+                    "reward %s raised %s: such texts are worth nothing, and this is said once",
+                    settings.reward, type(exc).__name__,
+                )  # fmt: skip
+            value = math.nan
+        return Worth(value if math.isfinite(value) else -math.inf)
 
     return reward
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import aiohttp
 
 from rlfocal.errors import Failure, MemberError
-from rlfocal.pool.blends.voices import END, Proposal
+from rlfocal.pool.blends.voices import END, ContextFull, Proposal
 from rlfocal.pool.endpoints import LlamaCppSettings
 from rlfocal.pool.llama_cpp import LlamaServer
 from rlfocal.pool.types import Request
@@ -28,6 +28,8 @@ _ENDS = (
     "<|eom_id|>", "<eos>", "</s>", "<|return|>", "<|END_OF_TURN_TOKEN|>", "<EOT>",
 )  # fmt: skip
 """Tokens that end a reply, in the words of the models that have them."""
+_SHORT = 64
+"""Bytes of a piece whose spelling is kept."""
 _STARTING_S = 30.0
 """In its first seconds a server may refuse to tokenise."""
 
@@ -41,8 +43,9 @@ class LlamaVoice:
     """
 
     def __init__(self, name: str, settings: LlamaCppSettings) -> None:
-        self.name, self._settings = name, settings
-        self._server = LlamaServer(settings)
+        # One text stands in its cache, so more room than for one would lie idle.
+        self.name, self._settings = name, settings.model_copy(update={"concurrency": 1})
+        self._server = LlamaServer(self._settings)
         self._session: aiohttp.ClientSession | None = None
         self._ends: frozenset[int] = frozenset()
         self._spelled: dict[bytes, list[int]] = {}
@@ -87,12 +90,16 @@ class LlamaVoice:
 
     async def begin(self, request: Request) -> list[int]:
         """The tokens of a prompt, in the model's own chat template where it is asked in turns."""
-        text = request.text
         if self._settings.api == "chat":
             turns = [message.as_json() for message in request.messages]
             found = await self._called("POST", "/apply-template", {"messages": turns})
-            text = str(found["prompt"])
-        return [n for n, _ in await self._tokens(text, add_special=True, parse_special=True)]
+            tokens = await self._tokens(
+                str(found.get("prompt", "")), add_special=True, parse_special=True
+            )
+        else:
+            tokens = await self._tokens(_as_one_text(request), add_special=True)
+        # Without a beginning of its own a model has to be told something.
+        return [n for n, _ in tokens] or [min(self._ends)]
 
     async def propose(self, ids: Sequence[int]) -> Proposal:
         """What it would go on with after these tokens."""
@@ -127,11 +134,13 @@ class LlamaVoice:
             try:
                 text = piece.decode()
             except UnicodeDecodeError as exc:
-                raise self._unspelled(piece) from exc
+                raise self._unspelled(f"{len(piece)} bytes that are no characters") from exc
             found = await self._tokens(text)
             if b"".join(part for _, part in found) != piece:
-                raise self._unspelled(piece)
-            known = self._spelled[piece] = [n for n, _ in found]
+                raise self._unspelled(f"these {len(piece)} bytes as they are")
+            known = [n for n, _ in found]
+            if len(piece) <= _SHORT:
+                self._spelled[piece] = known
         return list(known)
 
     async def _tokens(
@@ -187,7 +196,7 @@ class LlamaVoice:
         error = found.get("error") if isinstance(found, dict) else None
         kind = error.get("type") if isinstance(error, dict) else None
         if isinstance(error, dict) and kind == "exceed_context_size_error":
-            return MemberError(
+            return ContextFull(
                 f"'{self.name}': prompt and reply have {error.get('n_prompt_tokens')} tokens, more "
                 f"than n_context = {self._settings.n_context}; raise it, or lower max_tokens",
                 failure=Failure.BAD_REQUEST, status=status,
@@ -201,12 +210,20 @@ class LlamaVoice:
     def _malformed(self, what: str) -> MemberError:
         return MemberError(f"'{self.name}': llama.cpp gave {what}", failure=Failure.MALFORMED)
 
-    def _unspelled(self, piece: bytes) -> MemberError:
+    def _unspelled(self, what: str) -> MemberError:
         return MemberError(
-            f"'{self.name}': its tokenizer has no tokens for these {len(piece)} bytes as they "
-            "are; it cannot write with others",
+            f"'{self.name}': its tokenizer has no tokens for {what}; it cannot write with others",
             failure=Failure.BAD_REQUEST,
         )
+
+
+def _as_one_text(request: Request) -> str:
+    """Turns for a model without a chat template: each question begins a paragraph."""
+    parts = list[str]()
+    for message in request.messages:
+        between = "" if not parts else "\n" if message.role == "assistant" else "\n\n"
+        parts.append(between + message.content)
+    return "".join(parts)
 
 
 def _as_bytes(piece: object) -> bytes:

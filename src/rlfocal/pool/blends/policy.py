@@ -10,7 +10,7 @@ Axes: M models, H hidden units, S and F as in `situations`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -80,47 +80,53 @@ def layers(n_models: int, n_hidden: int) -> dict[str, tuple[int, ...]]:
     }  # fmt: skip
 
 
-def write_policy(policy: SpanPolicy, path: Path, *, about: Mapping[str, Any] | None = None) -> None:
+def write_policy(
+    policy: SpanPolicy, path: Path, *, models: Sequence[str], about: Mapping[str, Any] | None = None
+) -> None:
     """Write a policy as safetensors.
 
     Args:
         policy: what to write.
         path: the file; replaced where it is there.
+        models: names of the M models' files, in order.
         about: what else a reader may want to know of its training, as JSON values.
     """
     card = {
-        "agents": policy.agents, "span": policy.span, "n_models": policy.n_models,
+        "format": _FORMAT, "agents": policy.agents, "span": policy.span, "models": list(models),
         "about": dict(about or {}),
     }  # fmt: skip
-    save_file(dict(policy.weights), path, metadata={"format": _FORMAT, "card": json.dumps(card)})
+    # One entry: several are written in an order of chance, and one policy would be many files.
+    save_file(dict(policy.weights), path, metadata={"card": json.dumps(card)})
 
 
-def read_policy(path: Path, *, n_models: int) -> SpanPolicy:
+def read_policy(path: Path, *, models: Sequence[str]) -> SpanPolicy:
     """Read a policy.
 
     Args:
         path: what `write_policy` wrote.
-        n_models: of the blend that it is for.
+        models: names of the files of the models that it is to weigh, in order.
 
     Raises:
-        ConfigError: it cannot be read, is something else, or of another number of models.
+        ConfigError: it cannot be read, is something else, or was trained for other models.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         card = json.loads(metadata["card"])
-        agents, span, of = card["agents"], int(card["span"]), int(card["n_models"])
+        agents, span, of = card["agents"], int(card["span"]), [str(m) for m in card["models"]]
     except OSError as exc:
         raise ConfigError(f"{path}: cannot be read: {exc.strerror or exc}") from exc
     except (SafetensorError, LookupError, TypeError, ValueError) as exc:
         raise ConfigError(f"{path}: is no policy of a blend; see rlfocal blend train") from exc
-    if metadata.get("format") != _FORMAT or agents not in ("one", "each") or span < 1:
+    if card.get("format") != _FORMAT or agents not in ("one", "each") or span < 1:
         raise ConfigError(f"{path}: is no policy of a blend that this version reads; train it anew")
-    if of != n_models:
+    if of != list(models):
         raise ConfigError(
-            f"{path}: was trained for {of} models, and the blend has {n_models}; train it anew"
+            f"{path}: was trained for {', '.join(of)}, in this order, and the blend has "
+            f"{', '.join(models)}; train it anew"
         )
+    n_models = len(of)
     n_hidden = len(weights.get("hidden.bias", ()))
     found = {name: value.shape for name, value in weights.items()}
     if found != layers(n_models, n_hidden) or any(

@@ -36,20 +36,21 @@ async def likelihood(
     """Read a text.
 
     Args:
-        track: a model and where the text begins; it is moved to the text's end. What it has not
-            spelled yet is read with it.
+        track: a model and where the text begins; it is moved to the text's end.
         text: whole characters.
         counts: what the reading takes is added here.
         number: of the model, in `counts`.
         ends: whether the reply ends after it, and that counts, too.
 
     Raises:
+        ContextFull: the text is longer than the model takes.
         MemberError: the model does not reply, or cannot spell the text.
+        ValueError: the model has not spelled yet what stands before it.
     """
-    unread = track.waiting + text
-    wanted: list[int | None] = [*(await track.voice.spell(unread) if unread else [])]
+    if track.waiting:
+        raise ValueError("ask the model what it would go on with first: it waits for its spelling")
+    wanted: list[int | None] = [*(await track.voice.spell(text) if text else [])]
     wanted += [None] if ends else []
-    track.waiting = b""
     total, n_bounded = 0.0, 0
     for token in wanted:
         if track.last is None:
@@ -65,4 +66,4 @@ async def likelihood(
             track.last = None
         n_bounded += p is None
         total += math.log(max(said.most_unnamed if p is None else p, 1e-30))
-    return Likelihood(total, len(unread), len(wanted), n_bounded)
+    return Likelihood(total, len(text), len(wanted), n_bounded)

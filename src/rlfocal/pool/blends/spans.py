@@ -7,7 +7,6 @@ readings as there are models, of each.
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +14,13 @@ import numpy as np
 from rlfocal.pool.blends.mixing import drawn, mix
 from rlfocal.pool.blends.reading_aloud import likelihood
 from rlfocal.pool.blends.voices import END, is_whole
-from rlfocal.pool.blends.writing import Emitted, Writing
+from rlfocal.pool.blends.writing import Emitted, Track, Writing, together
 
 __all__ = ["Spans", "span_of"]
+
+
+_MOST_ENDS = 3
+"""Pieces that are written on at most for the end of a character."""
 
 
 class Span(NamedTuple):
@@ -25,6 +28,8 @@ class Span(NamedTuple):
 
     pieces: list[Emitted]
     """`END` last where it ends the reply."""
+    track: Track
+    """Of that model, after it."""
 
     @property
     def text(self) -> bytes:
@@ -35,6 +40,16 @@ class Span(NamedTuple):
     def ends(self) -> bool:
         """Whether the reply ends after it."""
         return bool(self.pieces) and self.pieces[-1].piece == END
+
+    @property
+    def n_pieces(self) -> int:
+        """Pieces that are written."""
+        return len(self.pieces) - self.ends
+
+    @property
+    def per_byte(self) -> float:
+        """Its mean log-probability of a byte, to the model itself; an end counts as one."""
+        return sum(emitted.logprob for emitted in self.pieces) / (len(self.text) + self.ends)
 
 
 class Spans:
@@ -49,25 +64,29 @@ class Spans:
 
     async def go_on(self, writing: Writing) -> list[Emitted]:
         """Write one span."""
-        n_models = len(writing.tracks)
-        spans = list(
-            await asyncio.gather(
-                *[span_of(writing.fork(), model, self._span) for model in range(n_models)]
-            )
+        # So every model has spelled what stands before; the forks need not ask again.
+        proposals = await writing.propose()
+        able = [n for n, proposal in enumerate(proposals) if proposal is not None]
+        draws = writing.rng.spawn(len(able))
+        spans = await together(
+            [
+                span_of(writing.fork(rng), model, self._span)
+                for model, rng in zip(able, draws, strict=True)
+            ]
         )
-        distinct = {(span.text, span.ends): span for span in spans}
-        chosen = spans[0]
-        if len(distinct) > 1:
-            scores = await asyncio.gather(
-                *[
-                    self._judged(writing, model, list(distinct.values()), spans[model])
-                    for model in range(n_models)
+        distinct = list({(span.text, span.ends): n for n, span in enumerate(spans)}.values())
+        best = 0
+        # One that ends within a character can be read by nobody else.
+        if len(distinct) > 1 and all(is_whole(spans[n].text) for n in distinct):
+            scores = await together(
+                [
+                    self._judged(writing, model, [spans[n] for n in distinct], own)
+                    for model, own in zip(able, spans, strict=True)
                 ]
             )
-            mean = np.mean(scores, axis=0)
-            chosen = list(distinct.values())[int(np.argmax(mean))]
-        for emitted in chosen.pieces:
-            writing.append(emitted.piece)
+            best = distinct[int(np.argmax(np.mean(scores, axis=0)))]
+        chosen = spans[best]
+        writing.adopt(chosen.text, chosen.n_pieces, able[best], chosen.track)
         return chosen.pieces
 
     async def _judged(
@@ -77,7 +96,7 @@ class Spans:
         found = []
         for span in spans:
             if (span.text, span.ends) == (own.text, own.ends):
-                found.append(sum(e.logprob for e in own.pieces) / (len(own.text) + own.ends))
+                found.append(own.per_byte)
                 continue
             track = writing.tracks[model].fork()
             read = await likelihood(track, span.text, writing.counts, model, ends=span.ends)
@@ -93,15 +112,18 @@ async def span_of(writing: Writing, model: int, most: int) -> Span:
     Args:
         writing: a fork, which is written on.
         model: its number.
-        most: pieces, but for such an end.
+        most: pieces, but for such an end; no more than the request has left, and one at least.
     """
     request, found = writing.request, list[Emitted]()
     alone = np.eye(len(writing.tracks))[model]
-    while len(found) < most or not is_whole(b"".join(emitted.piece for emitted in found)):
+    most = max(1, min(most, writing.n_left))
+    while len(found) < most + _MOST_ENDS:
+        if len(found) >= most and is_whole(b"".join(emitted.piece for emitted in found)):
+            break
         mixed = mix(await writing.propose([model]), alone)
         number = drawn(mixed, temperature=request.temperature, top_p=request.top_p, rng=writing.rng)
         found.append(Emitted(mixed.pieces[number], mixed.logprob(number)))
         if found[-1].piece == END:
             break
         writing.append(found[-1].piece)
-    return Span(found)
+    return Span(found, writing.tracks[model])

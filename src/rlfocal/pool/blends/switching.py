@@ -13,17 +13,31 @@ from typing import NamedTuple
 
 from rlfocal.pool.blends.spans import span_of
 from rlfocal.pool.blends.voices import END
-from rlfocal.pool.blends.writing import Emitted, Writing
+from rlfocal.pool.blends.writing import Emitted, Track, Writing
 
-__all__ = ["Reward", "Switching"]
+__all__ = ["Reward", "Switching", "Worth"]
 
-Reward = Callable[[str, str], Awaitable[float]]
-"""Of a prompt and a reply, whole or begun: what it is worth, the more the better."""
+
+class Worth(NamedTuple):
+    """Of a prompt and a reply."""
+
+    value: float
+    """The more the better."""
+    n_evaluated: int = 0
+    """Tokens that a model read to say so."""
+
+
+Reward = Callable[[str, str], Awaitable[Worth]]
+"""What a prompt and a reply, whole, begun or empty, are worth."""
+_LEAST = 1e-30
+"""Probability of what cannot be."""
 
 
 class _Candidate(NamedTuple):
     pieces: list[Emitted]
     value: float
+    model: int
+    track: Track
 
 
 class Switching:
@@ -62,25 +76,30 @@ class Switching:
                 continue
             likeliest = sorted(proposal.pieces.items(), key=lambda named: -named[1])
             for piece, p in likeliest[: self._n_candidates]:
-                after = await self._value(writing.fork(), model, Emitted(piece, math.log(p)))
+                logprob = math.log(max(p, _LEAST))
                 least = 0.0 if reference is None else reference.most_unnamed
                 to_it = p if reference is None else reference.pieces.get(piece, least)
-                drift = math.log(p) - math.log(max(to_it, 1e-30))
-                found = after._replace(value=after.value - self._kl * drift)
+                drift = logprob - math.log(max(to_it, _LEAST))
+                found = await self._tried(writing.fork(), model, Emitted(piece, logprob))
+                found = found._replace(value=found.value - self._kl * drift)
                 if best is None or found.value > best.value:
                     best = found
         assert best is not None  # somebody can always be asked
-        for emitted in best.pieces:
-            writing.append(emitted.piece)
+        text = b"".join(emitted.piece for emitted in best.pieces)
+        n_pieces = sum(emitted.piece != END for emitted in best.pieces)
+        writing.adopt(text, n_pieces, best.model, best.track)
         return best.pieces
 
-    async def _value(self, writing: Writing, model: int, first: Emitted) -> _Candidate:
+    async def _tried(self, writing: Writing, model: int, first: Emitted) -> _Candidate:
+        """A candidate, and what the text is worth that it leads to."""
         pieces = [first]
-        if first.piece != END:
-            writing.append(first.piece)
-            if self._span > 1:
-                pieces += (await span_of(writing, model, self._span - 1)).pieces
-        if pieces[-1].piece != END and self._horizon:
+        writing.append(first.piece)
+        if first.piece != END and self._span > 1 and writing.n_left:
+            pieces += (await span_of(writing, model, self._span - 1)).pieces
+        track = writing.tracks[model].fork()
+        if pieces[-1].piece != END and self._horizon and writing.n_left:
             await span_of(writing, model, self._horizon)
         text = writing.text.decode("utf-8", "replace")
-        return _Candidate(pieces, await self._reward(writing.request.text, text))
+        worth = await self._reward(writing.request.text, text)
+        writing.counts.judged += worth.n_evaluated
+        return _Candidate(pieces, worth.value, model, track)

@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from rlfocal.errors import MemberError
 from rlfocal.pool.types import Request
 
-__all__ = ["END", "Proposal", "Voice", "is_whole"]
+__all__ = ["END", "ContextFull", "Proposal", "Voice", "is_whole"]
 
 END = b""
 """In place of bytes: the reply ends here."""
+
+
+class ContextFull(MemberError):
+    """Prompt and reply have become more tokens than a model takes."""
 
 
 class Proposal(NamedTuple):
@@ -58,7 +63,8 @@ class Voice(Protocol):
         """What it would go on with after these tokens.
 
         Raises:
-            MemberError: the model does not reply, or the tokens are more than it takes.
+            ContextFull: the tokens are more than it takes.
+            MemberError: the model does not reply.
         """
         ...
 

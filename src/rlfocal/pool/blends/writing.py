@@ -8,9 +8,9 @@ character cannot be spelled yet; a model that waits for its end is not asked unt
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from rlfocal.pool.blends.mixing import Mixed
 from rlfocal.pool.blends.voices import END, Proposal, Voice, is_whole
 from rlfocal.pool.types import Request
 
-__all__ = ["Counts", "Emitted", "Method", "Track", "Writing"]
+__all__ = ["Counts", "Emitted", "Method", "Track", "Writing", "together"]
+
+Found = TypeVar("Found")
 
 
 class Emitted(NamedTuple):
@@ -36,6 +38,8 @@ class Counts:
 
     evaluated: list[int]
     """Tokens that each model read, prompt included."""
+    judged: int = 0
+    """Tokens that were read by who judges what a text is worth."""
     n_asked: int = 0
     """Times a model was asked what it would go on with."""
     n_uncertain: int = 0
@@ -45,8 +49,8 @@ class Counts:
 
     @property
     def n_evaluated(self) -> int:
-        """Tokens that all models read."""
-        return sum(self.evaluated)
+        """Tokens that all read."""
+        return sum(self.evaluated) + self.judged
 
 
 @dataclass
@@ -116,7 +120,7 @@ class Writing:
         Raises:
             MemberError: one cannot be asked it.
         """
-        prompts = await asyncio.gather(*[voice.begin(request) for voice in voices])
+        prompts = await together([voice.begin(request) for voice in voices])
         tracks = [Track(voice, ids) for voice, ids in zip(voices, prompts, strict=True)]
         return cls(request, tracks, rng, Counts([0] * len(voices)))
 
@@ -128,7 +132,7 @@ class Writing:
         """
         asked = range(len(self.tracks)) if which is None else which
         fresh = [n for n in asked if self.tracks[n].last is None]
-        found = await asyncio.gather(*[self.tracks[n].propose() for n in asked])
+        found = await together([self.tracks[n].propose() for n in asked])
         proposals: list[Proposal | None] = [None] * len(self.tracks)
         for n, proposal in zip(asked, found, strict=True):
             proposals[n] = proposal
@@ -146,9 +150,37 @@ class Writing:
         self.text += piece
         self.n_pieces += 1
 
-    def fork(self) -> Writing:
-        """The same place, to try out what follows; what that takes counts here, too."""
-        return replace(self, tracks=[track.fork() for track in self.tracks])
+    def adopt(self, piece: bytes, n_pieces: int, model: int, track: Track) -> None:
+        """Write what a fork has written.
+
+        Args:
+            piece: all of it.
+            n_pieces: of how many pieces it is.
+            model: the number of the model that wrote it.
+            track: of that model, in the fork: it keeps its own tokens. The others spell the text.
+        """
+        tracks = list(self.tracks)
+        tracks[model] = track
+        self.tracks = tracks
+        for number, other in enumerate(tracks):
+            if number != model and piece:
+                other.append(piece)
+        self.text += piece
+        self.n_pieces += n_pieces
+
+    def fork(self, rng: np.random.Generator | None = None) -> Writing:
+        """The same place, to try out what follows; what that takes counts here, too.
+
+        Args:
+            rng: for its draws, where several forks go on at once; None for the same.
+        """
+        tracks = [track.fork() for track in self.tracks]
+        return replace(self, tracks=tracks, rng=self.rng if rng is None else rng)
+
+    @property
+    def n_left(self) -> int:
+        """Pieces that may still be written."""
+        return max(0, self.request.max_tokens - self.n_pieces)
 
 
 class Method(Protocol):
@@ -161,3 +193,17 @@ class Method(Protocol):
             One piece or more, all of them written; the last may be `END`, which is not.
         """
         ...
+
+
+async def together(calls: Sequence[Coroutine[Any, Any, Found]]) -> list[Found]:
+    """What all calls return, made at once; where one raises, the others are given up first.
+
+    Raises:
+        Exception: what the first of them raised.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as group_of:
+        raise group_of.exceptions[0] from None
+    return [task.result() for task in tasks]

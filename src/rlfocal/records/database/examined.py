@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from rlfocal.records.database.schema import queries, responses
 from rlfocal.records.database.store import Database
 
-__all__ = ["Asked", "Unread", "add_signals", "n_with_text", "unread"]
+__all__ = ["Asked", "Unread", "add_signals", "unread"]
 
 _AT_ONCE = 200
 """Questions looked up at once."""
@@ -66,16 +66,6 @@ def unread(
         for query_key, prompt, choices in part:
             if query_key in found:
                 yield Asked(prompt, tuple(choices or ()), found[query_key])
-
-
-def n_with_text(database: Database, *, members: Collection[str] | None = None) -> int:
-    """How many stored replies have a text, of these members if any are named."""
-    r = responses.c
-    statement = sa.select(sa.func.count()).where(r.text.is_not(None), r.text != "")
-    if members is not None:
-        statement = statement.where(r.member.in_(list(members)))
-    with database.connections.read() as connection:
-        return connection.scalar(statement) or 0
 
 
 def add_signals(database: Database, found: Mapping[str, Mapping[str, float]]) -> None:

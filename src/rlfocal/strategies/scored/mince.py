@@ -14,8 +14,9 @@ from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
+from rlfocal.murmur import murmur
 from rlfocal.numbers import Float64Array
-from rlfocal.records import FloatArray, ResponseTable
+from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.signals.examined import LIKELY, signals_of
 from rlfocal.strategies.voting import ORDER, plurality_share, rank_members
 
@@ -32,20 +33,18 @@ class MinCe(OneRound):
     the model with the least cross-entropy. Departures: it chooses among whole replies, and no model
     has a say about its own. Labels settle ties alone.
 
-    What models say are the signals that `rlfocal examine` adds; where nobody has read a reply, it
-    counts as a vote.
+    What models say are the signals that `rlfocal examine` adds. A reply that nobody has read is not
+    chosen where another was; where none was, they vote.
     """
 
     name = "mince"
     needs: ClassVar[frozenset[Need]] = frozenset({Need.EXAMINED})
-    fitted: ClassVar[Mapping[str, Row]] = {"order": ORDER, "own": Row("int64", "N", low=-1)}
+    fitted: ClassVar[Mapping[str, Row]] = {"order": ORDER, "own": Row("int64", "N")}
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Rank members, for ties; and find who examined its own replies."""
+        """Rank members, for ties; and note by which name each would examine."""
         self.order_ = rank_members(table)
-        names = () if table.replies is None else _examiners(table.replies.names)
-        own = [signals_of(member)[0] for member in table.members]
-        self.own_ = np.array([names.index(n) if n in names else -1 for n in own], dtype=np.int64)
+        self.own_ = _codes([signals_of(member)[0] for member in table.members])
         return self
 
     def fuse(self, view: View) -> FloatArray:
@@ -57,7 +56,8 @@ class MinCe(OneRound):
         for n in range(worth.shape[1]):
             place = view.answer[:, n]
             best[rows, place] = np.maximum(best[rows, place], worth[:, n])
-        found = best[:, :-1] / np.maximum(best[:, :-1].sum(axis=1, keepdims=True), 1e-12)
+        total = best[:, :-1].sum(axis=1, keepdims=True)
+        found = np.where(total > 0, best[:, :-1] / np.where(total > 0, total, 1), share)
         return np.asarray((1 - _TIE) * found + _TIE * share, dtype=np.float32)
 
     def _likely(self, view: View) -> Float64Array:
@@ -66,9 +66,7 @@ class MinCe(OneRound):
         if view.replies is None or not (names := _examiners(view.replies.names)):
             return unsaid
         said = view.replies.signals(names).astype(np.float64)
-        for n, examiner in enumerate(self.own_.tolist()):
-            if 0 <= examiner < len(names):
-                said[:, n, examiner] = np.nan
+        said[:, self.own_[:, None] == _codes(names)] = np.nan
         known = np.isfinite(said)
         count = known.sum(axis=2)
         mean = np.where(known, said, 0).sum(axis=2) / np.maximum(count, 1)
@@ -77,3 +75,8 @@ class MinCe(OneRound):
 
 def _examiners(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name.startswith(LIKELY)))
+
+
+def _codes(names: Sequence[str]) -> IntArray:
+    """int64 of each name: the same wherever it stands among others."""
+    return murmur([name.encode() for name in names])

@@ -19,7 +19,7 @@ from rlfocal.pool.asking.question import Question
 from rlfocal.pool.blends.blend import write
 from rlfocal.pool.blends.llama_voice import LlamaVoice
 from rlfocal.pool.blends.policy import SpanPolicy, write_policy
-from rlfocal.pool.blends.voices import Voice
+from rlfocal.pool.blends.voices import ContextFull, Voice
 from rlfocal.pool.blends.weighing import Fixed, Weighed
 from rlfocal.pool.blends.writing import Method
 from rlfocal.pool.building import LiveMember
@@ -110,7 +110,7 @@ async def train_on_queries(
         parts: queries.
         grader: says what replies are worth.
         config: how it is trained.
-        path: where the policy is written, before anything is measured.
+        path: where the policy is written, after every iteration.
         seed: of the training.
         on_iteration: told of each.
         on_measured: told how the policy, equal weights and each model alone did on the queries that
@@ -126,12 +126,18 @@ async def train_on_queries(
             await opened.enter_async_context(LlamaVoice(name, blend.files[name]))
             for name in blend.parts
         ]
-        policy = await train_spans(voices, judged, config, seed=seed, on_iteration=on_iteration)
-        about = {
-            "parts": list(blend.parts), "seed": seed, "n_queries": len(parts.train),
-            "config": config.model_dump(mode="json"),
-        }  # fmt: skip
-        write_policy(policy, path, about=about)
+        models = [blend.files[name].path.name for name in blend.parts]
+
+        def keep(iteration: Iteration) -> None:
+            about = {
+                "seed": seed, "n_queries": len(parts.train), "iterations": iteration.number + 1,
+                "config": config.model_dump(mode="json"),
+            }  # fmt: skip
+            write_policy(iteration.policy, path, models=models, about=about)
+            if on_iteration is not None:
+                on_iteration(iteration)
+
+        policy = await train_spans(voices, judged, config, seed=seed, on_iteration=keep)
         if parts.held_out and on_measured is not None:
             held_out = judged_by(member, parts.held_out, grader)
             n_models = len(voices)
@@ -149,7 +155,11 @@ async def train_on_queries(
 async def _measured(name: str, voices: Sequence[Voice], method: Method, judged: Judged) -> Measured:
     right, n_written, n_evaluated, seconds = list[float](), 0, 0, 0.0
     for number, request in enumerate(judged.requests):
-        reply = await write(request, voices, method)
+        try:
+            reply = await write(request, voices, method)
+        except ContextFull:
+            right.append(0.0)
+            continue
         right.append(judged.reward(number, reply.response))
         n_written += reply.response.n_completion_tokens or 0
         n_evaluated += reply.counts.n_evaluated

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rlfocal.agents.config import PpoConfig
+from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.blends.blend import write
 from rlfocal.pool.blends.policy import Agents, SpanPolicy
 from rlfocal.pool.blends.situations import N_OF_MODEL, N_SHARED, seen
@@ -69,6 +70,10 @@ class Iteration(NamedTuple):
     n_evaluated: int
     """Tokens that all models read for them."""
     diagnostics: Diagnostics
+    policy: SpanPolicy
+    """After it."""
+    n_failed: int
+    """Prompts of the rollout that could not be asked: more than a model takes, as a rule."""
 
 
 @dataclass
@@ -117,7 +122,7 @@ async def train_spans(
         The policy after the last iteration.
 
     Raises:
-        MemberError: a model cannot be asked.
+        MemberError: a model does not reply; or no prompt of a rollout can be asked.
         ValueError: there are no prompts.
     """
     if not judged.requests:
@@ -135,10 +140,17 @@ async def train_spans(
     )
     for number in range(config.n_iterations):
         policy, spread = actor.policy(), actor.spread
-        episodes = []
+        episodes, refused = list[_Episode](), list[MemberError]()
         for prompt in rng.integers(len(judged.requests), size=config.n_episodes).tolist():
             drawing = _Drawing(policy, spread, np.random.default_rng(rng.integers(2**63)))
-            episodes.append(await _episode(voices, judged, prompt, drawing, config.span))
+            try:
+                episodes.append(await _episode(voices, judged, prompt, drawing, config.span))
+            except MemberError as exc:
+                if exc.failure != Failure.BAD_REQUEST:
+                    raise
+                refused.append(exc)  # that prompt is too long: the others can be learned from
+        if not episodes:
+            raise refused[-1]
         with one_thread():
             ent_coef = anneal(optimizer, config.ppo, progress=number / config.n_iterations)
             batch = _batch(episodes, critic, config.ppo)
@@ -146,7 +158,7 @@ async def train_spans(
         if on_iteration is not None:
             reward = float(np.mean([episode.reward for episode in episodes]))
             n_evaluated = sum(episode.n_evaluated for episode in episodes)
-            on_iteration(Iteration(number, reward, n_evaluated, told))
+            on_iteration(Iteration(number, reward, n_evaluated, told, actor.policy(), len(refused)))
     return actor.policy()
 
 

@@ -1,0 +1,250 @@
+"""Blends of real local models beside each model alone and beside votes at equal tokens.
+
+    .venv/bin/python benchmarks/blends.py POOL.toml QUERIES --out replies.jsonl [--train 200]
+
+POOL.toml has a member on a blend; its words are what the models are asked, alone and together.
+QUERIES are labelled, and one `--out` belongs to one pool and one file of them; the first `--train`
+train the policies (RLAE, one agent, each seed), all ways are judged on the rest. Ways: each model
+alone; equal weights; by confidence; `policy` with each seed; `spans`; `values` with the last part
+as the judge of what is right, unless `--ways` says otherwise. Every reply is appended to the file
+when it is there: run again, it goes on.
+
+The table tells accuracy with a 95 % interval, by the groups of `--groups` too (tasks of the
+queries), tokens that all models read for one that was written, and written tokens a second. A vote
+of the models' own replies takes the tokens of all of them; which way is better than it, pair by
+pair, stands in the last column.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+import asyncio
+import hashlib
+import json
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rlfocal.bench.statistics import bootstrap_means
+from rlfocal.errors import MemberError
+from rlfocal.grading import Grader
+from rlfocal.pool.asking.question import Question
+from rlfocal.pool.blends.blend import write
+from rlfocal.pool.blends.endpoint import verifier
+from rlfocal.pool.blends.llama_voice import LlamaVoice
+from rlfocal.pool.blends.policy import read_policy, write_policy
+from rlfocal.pool.blends.spans import Spans
+from rlfocal.pool.blends.switching import Switching
+from rlfocal.pool.blends.voices import Voice
+from rlfocal.pool.blends.weighing import ByConfidence, Fixed, Weighed
+from rlfocal.pool.blends.writing import Method
+from rlfocal.pool.building import LiveMember, LivePool
+from rlfocal.pool.endpoints import BlendSettings
+from rlfocal.pool.settings import read_pool
+from rlfocal.records.folders import read_queries
+from rlfocal.training.spans.on_queries import judged_by
+from rlfocal.training.spans.training import SpanConfig, train_spans
+
+VOTE = "a vote of them"
+Rows = dict[tuple[str, str], dict[str, Any]]
+"""(way, query) → what was stored."""
+
+
+class Way(NamedTuple):
+    """One way of writing."""
+
+    voices: Sequence[Voice]
+    method: Method
+
+
+class Trial(NamedTuple):
+    """What is tried, and on what."""
+
+    member: LiveMember
+    voices: Sequence[LlamaVoice]
+    models: list[str]
+    """Names of their files."""
+    train: list[Mapping[str, Any]]
+    test: list[Mapping[str, Any]]
+    grader: Grader
+
+
+def stored(path: Path) -> Rows:
+    """Replies of earlier runs."""
+    if not path.exists():
+        return {}
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    return {(row["way"], row["query"]): row for row in rows}
+
+
+async def policy_way(trial: Trial, seed: int, folder: Path, config: SpanConfig) -> Way:
+    """A trained policy; trained where its file is not there."""
+    about = [config.model_dump(mode="json"), [q["query_id"] for q in trial.train], trial.models]
+    mark = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
+    path = folder / f"policy-{mark}-{seed}.safetensors"
+    if not path.exists():
+        judged = judged_by(trial.member, trial.train, trial.grader)
+        policy = await train_spans(
+            trial.voices, judged, config, seed=seed,
+            on_iteration=lambda i: print(f"  {path.name}: {i.number} {i.reward:.3f}", flush=True),
+        )  # fmt: skip
+        write_policy(policy, path, models=trial.models)
+    policy = read_policy(path, models=trial.models)
+    return Way(trial.voices, Weighed(policy, span=policy.span))
+
+
+async def ways(trial: Trial, names: Sequence[str], options: argparse.Namespace) -> dict[str, Way]:
+    """Each by its name."""
+    n, together = len(trial.voices), trial.voices
+    found = {f"{voice.name} alone": Way([voice], Weighed(Fixed((1.0,)))) for voice in trial.voices}
+    config = SpanConfig(n_iterations=options.iterations, n_episodes=options.episodes)
+    for name in names:
+        if name == "equal":
+            found[name] = Way(together, Weighed(Fixed((1.0,) * n)))
+        elif name == "confidence":
+            found[name] = Way(together, Weighed(ByConfidence()))
+        elif name == "spans":
+            found[name] = Way(together, Spans(span=8))
+        elif name == "values":
+            reward = verifier(together[-1])
+            found[name] = Way(together, Switching(reward, span=8, horizon=24))
+        elif name == "policy":
+            for seed in range(options.seeds):
+                way = await policy_way(trial, seed, options.out.parent, config)
+                found[f"policy, seed {seed}"] = way
+        else:
+            raise SystemExit(f"unknown way '{name}'")
+    return found
+
+
+async def write_all(trial: Trial, name: str, way: Way, rows: Rows, path: Path) -> None:
+    """Write what is not stored yet."""
+    settings = trial.member.settings
+    with path.open("a", encoding="utf-8") as file:
+        for query in trial.test:
+            key = name, query["query_id"]
+            if key in rows:
+                continue
+            question = Question(query["prompt"], tuple(query["choices"] or ()))
+            try:
+                reply = await write(
+                    trial.member.request(question, logprobs=False), way.voices, way.method
+                )
+            except MemberError as exc:
+                print(f"  {name}, {query['query_id']}: {exc}", flush=True)
+                continue
+            grade = trial.grader.grade(query, settings, reply.response)
+            rows[key] = {
+                "way": name, "query": query["query_id"], "answer": grade.answer,
+                "right": grade.score or 0.0, "written": reply.response.n_completion_tokens,
+                "read": reply.counts.n_evaluated, "uncertain": reply.counts.n_uncertain,
+                "seconds": reply.response.latency_s, "text": reply.response.text,
+            }  # fmt: skip
+            file.write(json.dumps(rows[key]) + "\n")
+            file.flush()
+
+
+def voted(trial: Trial, rows: Rows, alone: Sequence[str]) -> None:
+    """Add the vote of the models' own replies; ties go to the model that stands first."""
+    for query in trial.test:
+        own = [rows.get((name, query["query_id"])) for name in alone]
+        if any(row is None for row in own):
+            continue
+        there = [row for row in own if row is not None]
+        answers = [row["answer"] for row in there if row["answer"] is not None]
+        best = Counter(answers).most_common(1)[0][0] if answers else None
+        chosen = next((row for row in there if row["answer"] == best), there[0])
+        rows[VOTE, query["query_id"]] = chosen | {
+            "way": VOTE,
+            **{key: sum(row[key] for row in there) for key in ("read", "seconds")},
+        }
+
+
+def show(trial: Trial, rows: Rows, names: Sequence[str], groups: Mapping[str, set[str]]) -> None:
+    """Print the table of each group of queries."""
+    for title, tasks in groups.items():
+        ids = [q["query_id"] for q in trial.test if not tasks or q["task"] in tasks]
+        whole = [q for q in ids if all((name, q) in rows for name in (*names, VOTE))]
+        print(f"\n{title}: {len(whole)} queries\n")
+        print("| written by | right % [95 %] | read a token | tokens/s | beside the vote |")
+        print("|---|--:|--:|--:|--:|")
+        if not whole:
+            continue
+        score = np.array([[rows[name, q]["right"] for name in (*names, VOTE)] for q in whole])
+        found = bootstrap_means(100 * score, np.arange(len(whole)))
+        for n, name in enumerate((*names, VOTE)):
+            own, beside = found.mean(n), found.difference(n, len(names))
+            part = [rows[name, q] for q in whole]
+            written = max(1, sum(row["written"] for row in part))
+            speed = statistics.median(row["written"] / max(1e-9, row["seconds"]) for row in part)
+            gain = (
+                ""
+                if name == VOTE
+                else f"{beside.value:+.1f} [{beside.low:+.1f}, {beside.high:+.1f}]"
+            )
+            print(
+                f"| {name} | {own.value:.1f} [{own.low:.1f}, {own.high:.1f}] "
+                f"| {sum(row['read'] for row in part) / written:.1f} | {speed:.1f} | {gain} |"
+            )
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Write everything, and print the tables."""
+    pool = read_pool(options.pool)
+    member = next(m for m in LivePool(pool).members if _blend(pool, m) is not None)
+    blend = _blend(pool, member)
+    assert blend is not None
+    questions = read_queries(options.queries, answers="number")
+    labelled = [q for q in questions.queries.to_pylist() if q["label"] is not None]
+    train, test = labelled[: options.train], labelled[options.train :][: options.most]
+    rows = stored(options.out)
+    async with AsyncExitStack() as opened:
+        voices = [
+            await opened.enter_async_context(LlamaVoice(name, blend.files[name]))
+            for name in blend.parts
+        ]
+        models = [blend.files[name].path.name for name in blend.parts]
+        trial = Trial(member, voices, models, train, test, Grader(tasks=questions.kinds))
+        tried = await ways(trial, options.ways.split(","), options)
+        for name, way in tried.items():
+            await write_all(trial, name, way, rows, options.out)
+    voted(trial, rows, [f"{voice.name} alone" for voice in voices])
+    groups: dict[str, set[str]] = {"all": set()}
+    for text in options.groups or ():
+        title, _, tasks = text.partition("=")
+        groups[title] = set(tasks.split(","))
+    show(trial, rows, list(tried), groups)
+
+
+def _blend(pool: Any, member: LiveMember) -> BlendSettings | None:
+    served = pool.endpoint_of(member.settings)
+    return served if isinstance(served, BlendSettings) else None
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("queries", type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="replies, as JSON lines")
+    parser.add_argument("--ways", default="equal,confidence,spans,values,policy")
+    parser.add_argument("--train", type=int, default=200)
+    parser.add_argument("--most", type=int, default=10_000, help="queries judged at most")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--episodes", type=int, default=32)
+    parser.add_argument("--groups", nargs="*", metavar="TITLE=TASK,...")
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
