@@ -69,6 +69,14 @@ TABLE: Mapping[str, Quick] = {
             rf"^beaten .*: {NUMBER} of {NUMBER} pieces",
         ),
     ),
+    "blends_optimum.py": Quick(
+        "--quick",
+        (
+            r"^\| first alone \| 0\.50 \| \|$",
+            rf"^\| rlae, an agent each \| {NUMBER} \| {NUMBER} \|$",
+            rf"^\| rlae, as released \| {NUMBER} \| {NUMBER} \|$",
+        ),
+    ),
     "clients.py": Quick(
         "--quick",
         tuple(
@@ -252,6 +260,15 @@ TABLE: Mapping[str, Quick] = {
             r"^warning: near-copies .* \(1\.00\)",
             rf"^one-coin, ours +{NUMBER} \[",
             rf"^hiershrink-router, ours +{NUMBER} \[",
+        ),
+    ),
+    "readers_against_votes.py": Quick(
+        "localpool-readers --quick",
+        (
+            rf"^\| mixture \(aggregate\) \| {NUMBER} \[{NUMBER}, {NUMBER}\] \| 4\.00 \| {NUMBER} "
+            rf"\| {NUMBER} \| {NUMBER} \[{NUMBER}, {NUMBER}\] \|$",
+            rf"^\| best vote at {NUMBER} \| {NUMBER} ",
+            rf"^\| rl-focal-prior \| {NUMBER} ",
         ),
     ),
     "readers_optimum.py": Quick(

@@ -1,6 +1,7 @@
-"""From the database of replies to the data set inside the package, and its card.
+"""From the database of replies to the data sets inside the package, and their cards.
 
     python examples/localpool/build.py answers.db src/rlfocal/records/localpool
+    python examples/localpool/build.py answers.db src/rlfocal/records/localpool_readers --readers
 
 The card's figures are computed from the data, so that they cannot disagree.
 """
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rlfocal import build_table, write_dataset
+from rlfocal.bench.statistics import bootstrap_means
 from rlfocal.pool.endpoints import LlamaCppSettings
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.records import Dataset, ResponseTable
@@ -38,24 +40,41 @@ STYLES = {
     "qwen-1.5b-sampled": "worked examples without steps; three samples at temperature 0.7",
     "qwen-1.5b-steps": "worked examples in short steps",
     "smollm2-135m": "worked examples in short steps",
+    "judge": "names the best of the replies; in both orders",
+    "mixture": "writes a reply out of those it reads",
+    "qwen-1.5b-steps-2": "second turn: answers again, its own first reply beside those it reads",
+    "qwen-0.5b-steps-2": "second turn: answers again, its own first reply beside those it reads",
+    "critic": "names mistakes of the reply; gives no answer",
+    "qwen-0.5b-refined": "repairs the reply by what the critic says",
+}
+DESCRIPTION = {
+    False: "short reasoning questions, answered by four small models asked in different ways; "
+    "texts and log-probabilities of the replies",
+    True: "the questions and members of localpool, and six members that read them: a judge, a "
+    "mixture, second turns of a debate, a critic and who refines by what it says",
 }
 
 
-def describe(dataset: Dataset, pool: PoolSettings) -> Dataset:
+def describe(dataset: Dataset, pool: PoolSettings, *, readers: bool) -> Dataset:
     """The data set with its description; what holds for nobody else is left out."""
     info = dataset.info.model_copy(
         update={
             "answers": "number",
             "source": "recorded by rlfocal collect; see CARD.md",
             "licence": "Apache-2.0",
-            "description": "short reasoning questions, answered by four small models asked in "
-            "different ways; texts and log-probabilities of the replies",
+            "description": DESCRIPTION[readers],
             "choice_scores_scale": "log-probability",
             "pools": {"all": [m.name for m in pool.members if m.name in dataset.members]},
         }
     )
-    kept = [n for n in dataset.responses.column_names if n not in ("cost_usd", "latency_s")]
-    return Dataset("localpool", dataset.queries, dataset.responses.select(kept), info)
+    left_out = ("cost_usd",) if readers else ("cost_usd", "latency_s")
+    kept = [n for n in dataset.responses.column_names if n not in left_out]
+    return Dataset(
+        "localpool-readers" if readers else "localpool",
+        dataset.queries,
+        dataset.responses.select(kept),
+        info,
+    )
 
 
 def whole(dataset: Dataset) -> Dataset:
@@ -110,24 +129,53 @@ def card(table: ResponseTable, pool: PoolSettings) -> str:
     )  # fmt: skip
 
 
+def card_of_readers(table: ResponseTable, pool: PoolSettings) -> str:
+    """The card of the data set with readers, as Markdown."""
+    reads = table.reads
+    assert reads is not None
+    score = 100 * table.member_score
+    by_name = {member.name: member for member in pool.members}
+    resampled = bootstrap_means(score.astype(np.float64), table.group)
+    rows = []
+    for n, name in enumerate(table.members):
+        member, accuracy = by_name[name], resampled.mean(n)
+        answers = table.answered[:, n].any()
+        cells = [
+            name, MODELS[model_of(pool, member.endpoint)], STYLES[name],
+            ", ".join(member.inputs) or "nobody",
+            f"{accuracy.value:.1f} [{accuracy.low:.1f}, {accuracy.high:.1f}]" if answers else "",
+        ]  # fmt: skip
+        rows.append(f"| {' | '.join(cells)} |")
+    template = (HERE / "card_readers.md").read_text(encoding="utf-8")
+    return template.format(
+        n_queries=f"{table.n_queries:,}", n_alone=int((~reads.is_reader).sum()),
+        n_readers=int(reads.is_reader.sum()), date=datetime.now(UTC).date(),
+        members="\n".join(rows),
+    )  # fmt: skip
+
+
 def main() -> None:
     """Write the folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("database")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--members", help="some of the pool's, separated by commas")
+    parser.add_argument("--readers", action="store_true", help="with those that read others")
     options = parser.parse_args()
     pool = read_pool(HERE / "pool.toml")
-    names = options.members.split(",") if options.members else [m.name for m in pool.members]
+    names = [m.name for m in pool.members if options.readers or not m.reads]
+    names = options.members.split(",") if options.members else names
     with open_database(options.database) as database:
-        dataset = whole(describe(export_dataset(database, members=names), pool))
+        exported = export_dataset(database, members=names)
+    dataset = whole(describe(exported, pool, readers=options.readers))
     table = build_table(dataset, members=names)
     print("\n".join(table.notes))
     page = options.folder / "CARD.md"
     page.unlink(missing_ok=True)  # a data set is not written over a folder that holds more
     write_dataset(dataset, options.folder, overwrite=True)
-    page.write_text(card(table, pool), encoding="utf-8")
-    print(card(table, pool))
+    text = card_of_readers(table, pool) if options.readers else card(table, pool)
+    page.write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

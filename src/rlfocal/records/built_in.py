@@ -1,4 +1,4 @@
-"""The data sets inside the package: one recorded from real models, one simulated."""
+"""The data sets inside the package: two recorded from real models, one simulated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rlfocal.records.dataset import Dataset
 from rlfocal.records.folders import read_dataset
 from rlfocal.records.synthetic import demo_dataset
 
-__all__ = ["BUILT_IN", "localpool", "read_data"]
+__all__ = ["BUILT_IN", "localpool", "localpool_readers", "read_data"]
 
 
 def localpool() -> Dataset:
@@ -23,7 +23,23 @@ def localpool() -> Dataset:
     >>> localpool().queries.num_rows
     456
     """
-    with resources.as_file(resources.files("rlfocal.records") / "localpool") as folder:
+    return _packaged("localpool")
+
+
+def localpool_readers() -> Dataset:
+    """The same models on the same questions, and members that read their replies.
+
+    A judge, a mixture, second turns of a debate, a critic and who refines by what it says.
+
+    >>> data = localpool_readers()
+    >>> data.info.readers["mixture"].reads
+    ['qwen-1.5b-steps', 'qwen-1.5b-other', 'qwen-0.5b-steps']
+    """
+    return _packaged("localpool_readers")
+
+
+def _packaged(name: str) -> Dataset:
+    with resources.as_file(resources.files("rlfocal.records") / name) as folder:
         return read_dataset(folder)
 
 
@@ -45,5 +61,7 @@ def read_data(data: str | Path, *, with_text: bool = True) -> Dataset:
     return read_dataset(data, with_text=with_text)
 
 
-BUILT_IN: Mapping[str, Callable[[], Dataset]] = {"localpool": localpool, "demo": demo_dataset}
+BUILT_IN: Mapping[str, Callable[[], Dataset]] = {
+    "localpool": localpool, "localpool-readers": localpool_readers, "demo": demo_dataset,
+}  # fmt: skip
 """Name → the data set; a folder of the same name is ./NAME."""
