@@ -184,3 +184,33 @@ def test_a_scorer_judges_the_reply_that_is_named(tmp_path: Path) -> None:
     assert found == Grade(None, 0.6, None, verdict=1)
     assert grader.grade(query(), reader("judge"), Response("?"), named).score == 0.0
     assert grader.grade(query(), reader("criticise"), Response("long " * 9), named).score == 0.0
+
+
+MARK = "=== 02501942d89ac738 ==="
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        (f"It is right.\n{MARK}\nRemarks:\nIt is right.", None),
+        (f"It is 12.\n{MARK}\nRemarks:\n{MARK}", "12"),
+        ("It is 12, not 5832a9cd295b57a4.", "12"),
+        ("It is right.\n=== 0250", None),
+        ("=== 1234567890123456 ===\nAnswer: 7", "7"),
+        ("1 + 1 === 2", "2"),
+        ("Answer: 1234567890123456", "1234567890123456"),
+    ],
+)
+def test_marks_that_a_reader_repeats_are_no_answer(said: str, answer: str | None) -> None:
+    query = {"query_id": "q", "task": "t", "prompt": "?", "choices": None, "label": "12"}
+    for form in ("aggregate", "debate", "refine"):
+        found = Grader("number").grade(query, reader(form), Response(said))
+        assert found.answer == answer, form
+
+
+def test_marks_that_a_judge_repeats_are_no_verdict() -> None:
+    query = {"query_id": "q", "task": "t", "prompt": "?", "choices": None, "label": "12"}
+    showing = Showing(("a", "b"), (Said("it is 12", "12"), Said("it is 2", "2")))
+    for said, verdict in ((f"{MARK}\n2", 1), ("=== 1250194cd89ac738 ===\nReply 2", 1)):
+        found = Grader("number").grade(query, reader("judge"), Response(said), showing)
+        assert found.verdict == verdict

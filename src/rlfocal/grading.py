@@ -17,6 +17,7 @@ from rlfocal.pool.asking.prompting import asked_logprobs, letter_scores, letters
 from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.reading.showing import Showing
 from rlfocal.pool.reading.verdicts import verdict_of
+from rlfocal.pool.reading.wording import unmarked
 from rlfocal.pool.types import Response
 from rlfocal.readers import JUDGING
 from rlfocal.records.answers import KINDS, Extractor
@@ -102,7 +103,8 @@ class Grader:
         if choices and member.answers == "option-scores":
             answer, scores, n_bounds = _scored_options(reply, member, len(choices))
         else:
-            answer = self._reader(query).extract(reply.text, truncated=reply.finish == "length")
+            text = unmarked(reply.text) if member.reads else reply.text
+            answer = self._reader(query).extract(text, truncated=reply.finish == "length")
         return Grade(answer, self._worth(query, answer, reply.text), scores, n_bounds)
 
     def _judged(

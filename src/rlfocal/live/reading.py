@@ -20,6 +20,7 @@ from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.reading.showing import Showing
 from rlfocal.pool.reading.verdicts import verdict_of
+from rlfocal.pool.reading.wording import unmarked
 from rlfocal.pool.types import Response
 from rlfocal.readers import JUDGING
 from rlfocal.records.answers.replies.cleaning import without_thinking
@@ -105,7 +106,9 @@ class Reader:
         if kind == "tools":
             return Reply(tuple(map(as_called, replies)), cost)
         if kind == FREE_WORDS:
-            return Reply(tuple([reply.text for reply in replies]), cost)
+            reads = member.settings.reads
+            texts = [unmarked(reply.text) if reads else reply.text for reply in replies]
+            return Reply(tuple(texts), cost)
         choices = list(question.choices) or None
         row = {"query_id": "", "task": question.task, "choices": choices, "label": None}
         grader = self._grader(kind)

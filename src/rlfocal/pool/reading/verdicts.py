@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from rlfocal.pool.reading.rightness import rightness
 from rlfocal.pool.reading.settings import Form
+from rlfocal.pool.reading.wording import unmarked
 
 __all__ = ["verdict_of"]
 
@@ -90,6 +91,7 @@ def verdict_of(form: Form, text: str, n_shown: int) -> int | None:
     >>> verdict_of("verify", "Wrong", 1), verdict_of("verify", "It is correct.", 1)
     (-1, 0)
     """
+    text = unmarked(text)
     if form == "verify":
         right = rightness(text)
         return None if right is None or n_shown < 1 else 0 if right else -1

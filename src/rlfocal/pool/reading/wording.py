@@ -19,10 +19,16 @@ from rlfocal.pool.reading.showing import Showing, shortened
 if TYPE_CHECKING:
     from rlfocal.pool.member import MemberSettings
 
-__all__ = ["disarmed", "mark_of", "reading_text"]
+__all__ = ["disarmed", "mark_of", "reading_text", "unmarked"]
 
 _DIGITS = 16
-
+_MARKS = re.compile(
+    rf"={{2,}}[ \t]*[0-9a-f]{{{_DIGITS}}}\b[ \t]*=*[ \t]*\n?"
+    rf"|\b(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{{{_DIGITS}}}\b[ \t]*=*"
+    rf"|^={{3}}[ \t]*[0-9a-f]{{0,{_DIGITS - 1}}}\Z",
+    re.MULTILINE,
+)
+"""Marks in what a reader says: whole lines, the digits alone, and a line that was cut off."""
 _TURNS = re.compile(
     r"<[|\uff5c](?=[^<>\n]{1,60}>)|\[(?=/?(?:INST|SYSTEM_PROMPT|[A-Z]+_TOOLS|TOOL_[A-Z]+)\])"
     r"|<(?=<?/?SYS>|/?(?:s|bos|eos|eot|pad|unk|mask|"
@@ -107,6 +113,17 @@ def mark_of(question: str, showing: Showing) -> str:
         shown = hashlib.sha256(shown.encode("ascii")).hexdigest()
         if not any(shown[:_DIGITS] in text for text in texts):
             return f"=== {shown[:_DIGITS]} ==="
+
+
+def unmarked(text: str) -> str:
+    r"""What a reader says without marks that it repeats: their digits are no answer of its own.
+
+    Of a mark that was cut off at the end of a reply nothing is left either.
+
+    >>> unmarked("It is right.\\n=== 02501942d89ac738 ===\\nRemarks: none\\n=== 0250")
+    'It is right.\\nRemarks: none'
+    """
+    return _MARKS.sub("", text).strip() if _MARKS.search(text) else text
 
 
 def _who(member: MemberSettings, showing: Showing, mark: str) -> str:
