@@ -55,11 +55,11 @@ def number(value: float, digits: int = 2) -> str:
     return _signed(f"{value:.{digits}f}") if math.isfinite(value) else DASH
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """Format a share as per cent, with a narrow space before the sign."""
-    return (
-        f"{number(100 * share, digits)}\N{NARROW NO-BREAK SPACE}%" if math.isfinite(share) else DASH
-    )
+def percent(share: float | None, digits: int = 1) -> str:
+    """Format a share as per cent, a narrow space before the sign; a dash where there is none."""
+    if share is None or not math.isfinite(share):
+        return DASH
+    return f"{number(100 * share, digits)}\N{NARROW NO-BREAK SPACE}%"
 
 
 def points(share: float, digits: int = 1) -> str:

@@ -60,6 +60,10 @@ def test_all_of_it_is_described() -> None:
     assert found is not None
     members = {one.member: one for one in found.members}
     assert members["g-critic"].accuracy is None
+    assert found.importance is not None
+    assert found.importance.accuracy["g-critic"] is None
+    assert found.importance.agreement["g-critic"] is None
+    assert found.importance.accuracy["g"] == pytest.approx(table.member_accuracy[_at(table, "g")])
     assert members["g-fixed"].stage == 2
     following = {one.reader: one for one in found.following}
     assert "g-critic" not in following  # it gives no answer

@@ -35,10 +35,10 @@ class Importance:
     """Where some final answer is usable."""
     value: dict[str, float]
     """Member → mean over these queries; each stage that is read passes on at most 1 in all."""
-    accuracy: dict[str, float]
-    """Member → mean score, in [0, 1]."""
-    agreement: dict[str, float]
-    """Member → how often its answer is that of the consensus of the final ones."""
+    accuracy: dict[str, float | None]
+    """Member → mean score, in [0, 1]; None of one that gives no answers, as of a critic."""
+    agreement: dict[str, float | None]
+    """Member → how often its answer is that of the consensus of the final ones; None as there."""
     ranked: tuple[str, ...]
     """Members that read nobody and are read: those whose ranks are compared."""
     with_accuracy: float | None
@@ -115,14 +115,18 @@ def importance_of(table: ResponseTable, named: FloatArray | None = None) -> Impo
     def by_name(values: Float64Array) -> dict[str, float]:
         return dict(zip(table.members, values.tolist(), strict=True))
 
+    def of_answers(values: Float64Array) -> dict[str, float | None]:
+        silent = {table.members[n] for n in np.flatnonzero(~table.answered.any(axis=0))}
+        return {name: None if name in silent else v for name, v in by_name(values).items()}
+
     def correlation(other: Float64Array) -> float | None:
         return rank_correlation(value[ranked], other[ranked]) if len(ranked) >= _LEAST else None
 
     return Importance(
         n_queries=len(rows),
         value=by_name(value),
-        accuracy=by_name(accuracy),
-        agreement=by_name(agreement),
+        accuracy=of_answers(accuracy),
+        agreement=of_answers(agreement),
         ranked=tuple(names[ranked].tolist()),
         with_accuracy=correlation(accuracy),
         with_agreement=correlation(agreement),
