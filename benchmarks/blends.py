@@ -1,8 +1,11 @@
 """Blends of real local models beside each model alone and beside votes at equal tokens.
 
-    .venv/bin/python benchmarks/blends.py POOL.toml QUERIES --out replies.jsonl [--train 200]
+    .venv/bin/python benchmarks/blends.py QUERIES --models DIR --out replies.jsonl [--train 200]
+    .venv/bin/python benchmarks/blends.py QUERIES --pool POOL.toml --out replies.jsonl
 
 POOL.toml has a member on a blend; its words are what the models are asked, alone and together.
+With --models the blend is one of gemma-3-270m and qwen2.5-coder-0.5b, as examples/local_models
+fetches them.
 QUERIES are labelled, and one `--out` belongs to one pool and one file of them; the first `--train`
 train the policies (RLAE, one agent, each seed), all ways are judged on the rest. Ways: each model
 alone; equal weights; by confidence; `policy` with each seed; `spans`; `values` with the last part
@@ -50,7 +53,9 @@ from rlfocal.pool.blends.writing import Method
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.endpoints import BlendSettings
 from rlfocal.pool.settings import read_pool
+from rlfocal.records.built_in import localpool
 from rlfocal.records.folders import read_queries
+from rlfocal.records.kinds import Kind
 from rlfocal.training.spans.on_queries import judged_by
 from rlfocal.training.spans.training import SpanConfig, train_spans
 
@@ -73,8 +78,8 @@ class Trial(NamedTuple):
     voices: Sequence[LlamaVoice]
     models: list[str]
     """Names of their files."""
-    train: list[Mapping[str, Any]]
-    test: list[Mapping[str, Any]]
+    train: list[dict[str, Any]]
+    test: list[dict[str, Any]]
     grader: Grader
 
 
@@ -84,6 +89,32 @@ def stored(path: Path) -> Rows:
         return {}
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
     return {(row["way"], row["query"]): row for row in rows}
+
+
+def built_in_pool(models: Path, folder: Path) -> Path:
+    """A pool file of gemma-270m and qwen-0.5b, together."""
+    path = folder / "blend.toml"
+    files = {"gemma": "gemma-3-270m.gguf", "qwen": "qwen2.5-coder-0.5b.gguf"}
+    parts = "".join(
+        f'[endpoints.{name}]\nkind = "llama-cpp"\npath = "{models.resolve() / file}"\n'
+        f"n_context = 1024\ntimeout_s = 600\n"
+        for name, file in files.items()
+    )
+    path.write_text(
+        f'{parts}[endpoints.both]\nkind = "blend"\nparts = ["gemma", "qwen"]\n'
+        'timeout_s = 3600\n[[members]]\nname = "blend"\nendpoint = "both"\nmax_tokens = 48\n'
+        'template = "{question}\\nThink in one short line, then write Answer: and the answer."\n',
+        "utf-8",
+    )
+    return path
+
+
+def questions_of(data: str) -> tuple[list[dict[str, Any]], Mapping[str, Kind]]:
+    """Queries, and the kinds of their answers by task."""
+    if data == "localpool":
+        return localpool().queries.to_pylist(), {}
+    found = read_queries(data, answers="number")
+    return found.queries.to_pylist(), found.kinds
 
 
 async def policy_way(trial: Trial, seed: int, folder: Path, config: SpanConfig) -> Way:
@@ -199,12 +230,12 @@ def show(trial: Trial, rows: Rows, names: Sequence[str], groups: Mapping[str, se
 
 async def run(options: argparse.Namespace) -> None:
     """Write everything, and print the tables."""
-    pool = read_pool(options.pool)
+    pool = read_pool(options.pool or built_in_pool(options.models, options.out.parent))
     member = next(m for m in LivePool(pool).members if _blend(pool, m) is not None)
     blend = _blend(pool, member)
     assert blend is not None
-    questions = read_queries(options.queries, answers="number")
-    labelled = [q for q in questions.queries.to_pylist() if q["label"] is not None]
+    queries, kinds = questions_of(options.queries)
+    labelled = [query for query in queries if query["label"] is not None]
     train, test = labelled[: options.train], labelled[options.train :][: options.most]
     rows = stored(options.out)
     async with AsyncExitStack() as opened:
@@ -213,7 +244,7 @@ async def run(options: argparse.Namespace) -> None:
             for name in blend.parts
         ]
         models = [blend.files[name].path.name for name in blend.parts]
-        trial = Trial(member, voices, models, train, test, Grader(tasks=questions.kinds))
+        trial = Trial(member, voices, models, train, test, Grader("number", tasks=kinds))
         tried = await ways(trial, options.ways.split(","), options)
         for name, way in tried.items():
             await write_all(trial, name, way, rows, options.out)
@@ -233,8 +264,9 @@ def _blend(pool: Any, member: LiveMember) -> BlendSettings | None:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pool", type=Path)
-    parser.add_argument("queries", type=Path)
+    parser.add_argument("queries", help='a file of queries, a data folder, or "localpool"')
+    parser.add_argument("--pool", type=Path, help="a pool file with a blend; else two small models")
+    parser.add_argument("--models", type=Path, help="where fetch.py has put these")
     parser.add_argument("--out", type=Path, required=True, help="replies, as JSON lines")
     parser.add_argument("--ways", default="equal,confidence,spans,values,policy")
     parser.add_argument("--train", type=int, default=200)
@@ -243,7 +275,14 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=20)
     parser.add_argument("--episodes", type=int, default=32)
     parser.add_argument("--groups", nargs="*", metavar="TITLE=TASK,...")
-    asyncio.run(run(parser.parse_args()))
+    parser.add_argument("--quick", action="store_true", help="a few questions: does it run?")
+    options = parser.parse_args()
+    if (options.pool is None) == (options.models is None):
+        parser.error("say --pool, or --models")
+    if options.quick:
+        options.train, options.most, options.seeds = 2, 3, 1
+        options.iterations, options.episodes = 1, 2
+    asyncio.run(run(options))
 
 
 if __name__ == "__main__":

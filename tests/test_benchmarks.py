@@ -39,7 +39,7 @@ class Quick:
     """How a script is run, and what must stand in its output.
 
     DATA in an argument is the folder of a small data set, PARENT the folder that holds it, SCRATCH
-    an empty folder, and BENCH the JSON of `rlfocal bench` on DATA.
+    an empty folder, MODELS that of local models, and BENCH the JSON of `rlfocal bench` on DATA.
     """
 
     arguments: str
@@ -68,6 +68,15 @@ TABLE: Mapping[str, Quick] = {
             rf"^\| .* \| {NUMBER} \| [a-z-]+ \| {NUMBER} \|",
             rf"^beaten .*: {NUMBER} of {NUMBER} pieces",
         ),
+    ),
+    "blends.py": Quick(
+        "localpool --models MODELS --out SCRATCH/replies.jsonl --quick",
+        (
+            rf"^\| gemma alone \| {NUMBER} \[{NUMBER}, {NUMBER}\]( \| {NUMBER}){{3}} ",
+            rf"^\| policy, seed 0 \| {NUMBER} \[",
+            rf"^\| a vote of them \| {NUMBER} \[",
+        ),
+        extra="models_folder",
     ),
     "blends_optimum.py": Quick(
         "--quick",
@@ -395,9 +404,14 @@ def test_quick_form(name: str, data: Path, tmp_path: Path, request: pytest.Fixtu
     if quick.extra is not None:
         request.getfixturevalue(quick.extra)
     places = {"DATA": data, "PARENT": data.parent, "SCRATCH": tmp_path}
+    if "MODELS" in quick.arguments:
+        places["MODELS"] = request.getfixturevalue("models_folder")
     if "BENCH" in quick.arguments:
         places["BENCH"] = request.getfixturevalue("bench")
-    arguments = [str(places.get(word, word)) for word in shlex.split(quick.arguments)]
+    arguments = [
+        re.sub(r"^[A-Z]{4,}(?=/|$)", lambda found: str(places.get(found[0], found[0])), word)
+        for word in shlex.split(quick.arguments)
+    ]
     script = str(ROOT / "benchmarks" / name)
     status, said, complained = run([sys.executable, script, *arguments], tmp_path)
     told = f"{name} {quick.arguments}: status {status}\n{said}\n{complained}"

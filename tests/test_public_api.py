@@ -20,13 +20,13 @@ PUBLIC = {
         ConfigError Dataset Decision EarlyStoppingConsistency Ensemble EvalProtocol EvidenceCascade
         EvidenceStacking FailureCounts HashingEncoder HierShrinkRouter KMeansRouter KnnRouter Limits
         Listener LogisticRouter MatrixMeanSubsequence MeanProbability MemberError Memory Message
-        NobodyAnswered NotApplicable OneCoin OneRound Oracle Outcome Picture Plurality Pool
+        MinCe NobodyAnswered NotApplicable OneCoin OneRound Oracle Outcome Picture Plurality Pool
         PosteriorThreshold RandomMember RecordError ResponseTable RlFocal RlFocalPaper RlFocalPrior
         RlfocalError RoutedVote ScoreCascade SelfConsistency Spec Stacking StaticSubset Strategy
         Topla View WeightedVote WeightedVotePerTask Wrapper __version__
         advise benchmark best_subsets build_table demo_dataset evaluate explain from_dataframe
-        independence inspect load localpool picture read_dataset read_table replay run_bench train
-        write_dataset write_report
+        independence inspect load localpool localpool_readers picture read_dataset read_table replay
+        run_bench train write_dataset write_report
     """,
     "rlfocal.api": """
         Ensemble Picture Pool benchmark evaluate explain from_dataframe independence inspect load
@@ -75,7 +75,7 @@ PUBLIC = {
         BoolArray Calibration CandidateKind Dataset DatasetInfo Encode FloatArray IntArray
         PoolModel ResponseTable build_table calibrate demo_dataset simulate
     """,
-    "rlfocal.records.built_in": "BUILT_IN localpool read_data",
+    "rlfocal.records.built_in": "BUILT_IN localpool localpool_readers read_data",
     "rlfocal.records.folders": "check_target read_dataset read_queries write_dataset",
     "rlfocal.records.importers": """
         Importer ImporterOption Logged Record assemble document_digest find_importer

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from rlfocal.paper.strategy import RlFocalPaper
     from rlfocal.pool import Message
     from rlfocal.records import Dataset, ResponseTable, build_table, demo_dataset
-    from rlfocal.records.built_in import localpool
+    from rlfocal.records.built_in import localpool, localpool_readers
     from rlfocal.records.folders import read_dataset, write_dataset
     from rlfocal.report import write_report
     from rlfocal.strategies.agreement import Agreement
@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         ConfidenceVote,
         EvidenceCascade,
         EvidenceStacking,
+        MinCe,
         ScoreCascade,
     )
     from rlfocal.strategies.single import (
@@ -140,6 +141,7 @@ __all__ = [
     "MemberError",
     "Memory",
     "Message",
+    "MinCe",
     "NobodyAnswered",
     "NotApplicable",
     "OneCoin",
@@ -182,6 +184,7 @@ __all__ = [
     "inspect",
     "load",
     "localpool",
+    "localpool_readers",
     "picture",
     "read_dataset",
     "read_table",
@@ -214,7 +217,7 @@ _NAMES_OF = {
     "rlfocal.live": "Answer Limits Listener",
     "rlfocal.pool": "Message",
     "rlfocal.records": "Dataset ResponseTable build_table demo_dataset",
-    "rlfocal.records.built_in": "localpool",
+    "rlfocal.records.built_in": "localpool localpool_readers",
     "rlfocal.records.folders": "read_dataset write_dataset",
     "rlfocal.report": "write_report",
 }

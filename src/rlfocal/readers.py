@@ -91,7 +91,7 @@ class Reads:
         Raises:
             RecordError: a member reads one that is not there, or itself.
         """
-        infos = {name: readers[name] for name in members if name in readers}
+        infos = {name: _in_order(readers[name], members) for name in members if name in readers}
         return cls(tuple(members), infos) if infos else None
 
     @classmethod
@@ -212,6 +212,13 @@ class Reads:
             behind = [m for m in order.tolist() if self.with_read[n, m] and m not in turn]
             turn.extend(sorted(behind, key=lambda m: int(self.stage[m])))
         return np.array(turn, dtype=np.int64)
+
+
+def _in_order(about: ReaderInfo, members: Sequence[str]) -> ReaderInfo:
+    """Whom it reads in the order of the members, but where their order counts."""
+    if about.reading == REFINING or not set(about.reads) <= set(members):
+        return about
+    return about.model_copy(update={"reads": sorted(about.reads, key=list(members).index)})
 
 
 def circle(inputs: Mapping[str, Sequence[str]]) -> list[str]:

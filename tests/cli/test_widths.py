@@ -22,6 +22,7 @@ import rlfocal
 from rlfocal.bench import EvalProtocol, LeaderboardRow, run_bench
 from rlfocal.bench.figures.live import LiveFigures
 from rlfocal.bench.scenarios import run_scenarios
+from rlfocal.cli.local import blend
 from rlfocal.cli.output import tables
 from rlfocal.cli.output.leaderboard import show_leaderboard
 from rlfocal.cli.output.live import show_estimate
@@ -29,6 +30,7 @@ from rlfocal.cli.output.scenarios import show_scenarios
 from rlfocal.gateway.store import PolicyRow, open_store
 from rlfocal.records import Dataset, PoolModel, build_table, simulate
 from rlfocal.records.folders import write_dataset
+from rlfocal.training.spans.on_queries import Measured
 
 if TYPE_CHECKING:
     from conftest import Run
@@ -172,6 +174,8 @@ def shown(made: Made, run: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[
     dollars = {"cost_usd": 123.4, "most_usd": 1234.5}
     yield "bench --dry-run", printed(lambda: show_estimate({**counts, **dollars}))
     yield "bench --scenario", printed(lambda: show_scenarios(made.scenarios))
+    measured = [Measured(f"{name} alone", (0.0, 1.0) * 50, 1234, 2345, 67.8) for name in NAMES]
+    yield "blend", printed(lambda: blend._show(measured, made.folder / "p", as_json=False))
     out = made.checkpoint
     yield of("train", made.data, "--strategy", "agreement", "-o", out, "--overwrite")
     yield of("evaluate", out, made.data)
@@ -226,7 +230,8 @@ MOST_IMPORTANT = {
     "bench --tasks both": ["task", "given", "hidden"],
     "bench --live": ["accuracy", "tokens", "seconds"], "bench --dry-run": ["calls", "dollars"],
     "bench --scenario": ["frozen"], "train": ["accuracy"], "evaluate": ["accuracy"],
-    "explain": ["answer:"], "collect": ["calls"], "keys": ["state", "spent"], "shadow": ["state"],
+    "explain": ["answer:"], "collect": ["calls"],
+    "blend": ["accuracy", "tokens/s"], "keys": ["state", "spent"], "shadow": ["state"],
 }  # fmt: skip
 
 

@@ -291,7 +291,7 @@ def test_closing_frees_the_port(model: Path, run: Run) -> None:
     async def go() -> int:
         async with LlamaCppEndpoint(settings) as endpoint:
             assert (await endpoint.send(asked, timeout_s=60)).text == " time"
-            port = int(endpoint._server.listening_address.rpartition(":")[2])
+            port = int(endpoint._server.address.rpartition(":")[2])
             socket.create_connection(("127.0.0.1", port), 1).close()
             return port
 

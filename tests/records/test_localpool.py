@@ -102,4 +102,4 @@ def test_its_card_says_what_it_holds(table: ResponseTable) -> None:
 
 
 def test_built_in_names_are_those_of_the_command_line() -> None:
-    assert sorted(BUILT_IN) == ["demo", "localpool"]
+    assert sorted(BUILT_IN) == ["demo", "localpool", "localpool-readers"]

@@ -18,17 +18,18 @@ from typer.core import TyperGroup
 
 import rlfocal
 from rlfocal.cli.ask import chat
-from rlfocal.cli.blend import train_blend
 from rlfocal.cli.gateway import keys as keys_verbs
 from rlfocal.cli.gateway import shadow as shadow_verbs
 from rlfocal.cli.gateway.serve import serve
 from rlfocal.cli.importing import ImportGroup, recorded
+from rlfocal.cli.local.blend import train_blend
+from rlfocal.cli.local.examine import examine
 from rlfocal.errors import RlfocalError
 
 __all__ = ["app", "main"]
 
 VERBS = (
-    "quickstart", "collect", "examine", "export", "inspect", "diversity", "bench", "view", "train",
+    "quickstart", "collect", "export", "inspect", "diversity", "bench", "view", "train",
     "evaluate", "explain", "ask",
 )  # fmt: skip
 """Each is a function of its own name in the module of its own name."""
@@ -111,6 +112,7 @@ app.add_typer(blend, name="blend")
 
 for verb in VERBS:
     app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
+app.command("examine")(examine)
 app.command("serve")(serve)
 app.command("chat")(chat)
 importing.command("data")(recorded)

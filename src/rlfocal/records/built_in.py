@@ -33,7 +33,7 @@ def localpool_readers() -> Dataset:
 
     >>> data = localpool_readers()
     >>> data.info.readers["mixture"].reads
-    ['qwen-1.5b-steps', 'qwen-1.5b-other', 'qwen-0.5b-steps']
+    ['qwen-0.5b-steps', 'qwen-1.5b-other', 'qwen-1.5b-steps']
     """
     return _packaged("localpool_readers")
 

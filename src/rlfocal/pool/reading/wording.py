@@ -120,8 +120,8 @@ def unmarked(text: str) -> str:
 
     Of a mark that was cut off at the end of a reply nothing is left either.
 
-    >>> unmarked("It is right.\\n=== 02501942d89ac738 ===\\nRemarks: none\\n=== 0250")
-    'It is right.\\nRemarks: none'
+    >>> unmarked("It is right.\n=== 02501942d89ac738 ===\nRemarks: none\n=== 0250")
+    'It is right.\nRemarks: none'
     """
     return _MARKS.sub("", text).strip() if _MARKS.search(text) else text
 

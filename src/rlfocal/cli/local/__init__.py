@@ -1,0 +1,1 @@
+"""Verbs about local models: blends that write together, and models that examine replies."""
