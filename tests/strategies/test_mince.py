@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Need, unmet
+from rlfocal.deliberation.protocol import Need, Outcome, Reference, unmet
 from rlfocal.deliberation.registry import create
-from rlfocal.deliberation.replay import replay
 from rlfocal.records import Dataset, DatasetInfo, ResponseTable, build_table
 
 MEMBERS = ("a", "b.1", "c")
@@ -37,9 +36,15 @@ def table_of(*, examined: bool = True) -> ResponseTable:
     return build_table(Dataset("m", queries, rows, DatasetInfo(answers="number")))
 
 
+def outcome(table: ResponseTable, *, on: ResponseTable | None = None) -> Outcome:
+    """What it does on a table, fitted on it or on another."""
+    strategy = create("mince")
+    assert isinstance(strategy, Reference)
+    return strategy.fit(table if on is None else on, rng=np.random.default_rng(0)).outcome(table)
+
+
 def chosen(table: ResponseTable) -> list[str]:
-    fitted = create("mince").fit(table, rng=np.random.default_rng(0))
-    found = replay(fitted, table)
+    found = outcome(table)
     assert (found.n_calls == 3).all()
     return [str(texts[slot]) for texts, slot in zip(table.candidates, found.chosen, strict=True)]
 
@@ -68,23 +73,9 @@ def test_where_nobody_has_read_anything_it_says_so() -> None:
 
 
 def test_who_examines_may_change_after_fitting() -> None:
-    table = table_of()
-    fitted = create("mince").fit(table_of(examined=False), rng=np.random.default_rng(0))
-    found = replay(fitted, table)
-    wanted = replay(create("mince").fit(table, rng=np.random.default_rng(0)), table)
+    found, wanted = outcome(table_of(), on=table_of(examined=False)), outcome(table_of())
     assert found.chosen.tolist() == wanted.chosen.tolist()
 
 
 def test_a_vote_is_as_sure_as_a_vote() -> None:
-    table = table_of()
-    fitted = create("mince").fit(table, rng=np.random.default_rng(0))
-    assert replay(fitted, table).confidence[3] == pytest.approx(2 / 3, abs=0.01)
-
-
-def test_it_is_restored() -> None:
-    table = table_of()
-    fitted = create("mince").fit(table, rng=np.random.default_rng(0))
-    again = create("mince").restore(fitted.state())
-    one, other = replay(fitted, table), replay(again, table)
-    assert one.chosen.tolist() == other.chosen.tolist()
-    assert one.confidence == pytest.approx(other.confidence)
+    assert outcome(table_of()).confidence[3] == pytest.approx(2 / 3, abs=0.01)

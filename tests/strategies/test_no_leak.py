@@ -39,7 +39,6 @@ from rlfocal.strategies.scored import (
     ConfidenceVote,
     EvidenceCascade,
     EvidenceStacking,
-    MinCe,
     ScoreCascade,
 )
 from rlfocal.strategies.single import BestAlone, BestSingle, BestSinglePerTask, RandomMember
@@ -87,7 +86,6 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "evidence-stacking": EvidenceStacking,
     "evidence-cascade": EvidenceCascade,
     "evidence-cascade, dear calls": lambda: EvidenceCascade(price=0.1),
-    "mince": MinCe,
     "best-of": BestOf,
     "rl-focal": lambda: RlFocal(TINY),
     "rl-focal, dear calls": lambda: RlFocal(TINY.model_copy(update={"default_price": 0.1})),

@@ -24,7 +24,7 @@ from rlfocal.records import Dataset, PoolModel, ResponseTable, simulate
 
 OF_ANOTHER_PACKAGE = "two-then-third"
 REFERENCES = (
-    "oracle", "self-consistency", "adaptive-consistency", "early-consistency",
+    "oracle", "self-consistency", "adaptive-consistency", "early-consistency", "mince",
 )  # fmt: skip
 NAMES = (*(name for name in BUILT_IN if name not in REFERENCES), OF_ANOTHER_PACKAGE)
 QUICK_ONES = (
