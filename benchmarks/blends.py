@@ -52,7 +52,7 @@ from rlfocal.pool.blends.weighing import ByConfidence, Fixed, Weighed
 from rlfocal.pool.blends.writing import Method
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.endpoints import BlendSettings
-from rlfocal.pool.settings import read_pool
+from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.records.built_in import localpool
 from rlfocal.records.folders import read_queries
 from rlfocal.records.kinds import Kind
@@ -256,7 +256,7 @@ async def run(options: argparse.Namespace) -> None:
     show(trial, rows, list(tried), groups)
 
 
-def _blend(pool: Any, member: LiveMember) -> BlendSettings | None:
+def _blend(pool: PoolSettings, member: LiveMember) -> BlendSettings | None:
     served = pool.endpoint_of(member.settings)
     return served if isinstance(served, BlendSettings) else None
 

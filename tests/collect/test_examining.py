@@ -12,6 +12,7 @@ from tests.support.table_voices import asked
 from rlfocal.collect.examining import Examiner, examine
 from rlfocal.pool.blends.voices import END
 from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
+from rlfocal.records.database.examined import n_lacking
 from rlfocal.records.signals.examined import signals_of
 from rlfocal.simulator.voices import TableVoice
 
@@ -92,9 +93,13 @@ def test_each_reply_is_told_how_likely_it_is(tmp_path: Path) -> None:
 def test_whoever_is_stopped_goes_on(tmp_path: Path) -> None:
     url = database_with(tmp_path, {(p, "m"): "ab" for p in ("a?", "b?", "c?")})
     with open_database(url) as database:
+        names = signals_of("ex-1")
+        assert n_lacking(database, names) == n_lacking(database, names, members=["m"]) == 6
         left = iter([False, True])
         first = asyncio.run(examine(database, [examiner()], stopped=lambda: next(left)))
+        assert n_lacking(database, names) == 4
         second = asyncio.run(examine(database, [examiner()]))
+        assert n_lacking(database, names) == n_lacking(database, names, members=["x"]) == 0
         other = asyncio.run(examine(database, [examiner("ex.2")], members=["m"]))
         nobody = asyncio.run(examine(database, [examiner("ex-3")], members=["x"]))
     assert (first.n_replies, second.n_replies, other.n_replies, nobody.n_replies) == (1, 2, 3, 0)

@@ -54,14 +54,7 @@ def collect(
     retry_failed: Annotated[
         bool, option("--retry-failed", help="Make calls again that failed.")
     ] = False,
-    answers: Annotated[
-        str | None,
-        option(
-            value="KIND",
-            help="What open questions are answered with: number, math, date or text.",
-            show_default="as the data say, else by the labels",
-        ),
-    ] = None,
+    answers: common.AnswerKind = None,
     scorer: Annotated[
         str | None, option(value="FILE.py:NAME", help="Function (query, reply) -> score in [0, 1].")
     ] = None,

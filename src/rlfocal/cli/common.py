@@ -69,6 +69,15 @@ Data = Annotated[str, argument("DATA", _DATA)]
 Pool = Annotated[
     str | None, option("--pool", value="NAME", help="Use the members of this named pool.")
 ]
+AnswerKind = Annotated[
+    str | None,
+    option(
+        value="KIND",
+        help="What open questions are answered with: number, math, date or text.",
+        show_default="as the data say, else by the labels",
+    ),
+]
+
 Members = Annotated[
     str | None, option("--members", value="A,B,...", help="Use these members only.")
 ]

@@ -39,14 +39,7 @@ def train_blend(
     holdout: Annotated[
         float, option(min=0, max=0.9, value="SHARE", help="Queries kept out, to measure on.")
     ] = 0.2,
-    answers: Annotated[
-        str | None,
-        option(
-            value="KIND",
-            help="What open questions are answered with: number, math, date or text.",
-            show_default="as the data say, else by the labels",
-        ),
-    ] = None,
+    answers: common.AnswerKind = None,
     seed: Annotated[int, option(min=0, help="One seed reproduces the run.")] = 0,
     overwrite: Annotated[bool, option("--overwrite", help="Replace a policy.")] = False,
     as_json: common.JsonFlag = False,

@@ -71,7 +71,8 @@ def examine(
         raise ConfigError(f"--by: two members would write the column {twice}; name one of them")
     with open_database(db) as database:
         names = common.split_names(members, "--members")
-        if unknown := [name for name in names or () if name not in database.member_names()]:
+        known = database.member_names()
+        if unknown := [name for name in names or () if name not in known]:
             raise ConfigError(f"--members: nothing of '{unknown[0]}' is stored in {db}")
         found, stopped = asyncio.run(_examine(database, chosen, local, columns, names))
     told = {
@@ -133,14 +134,9 @@ def _mover(
     columns: Sequence[str],
     members: Sequence[str] | None,
 ) -> Callable[[Examined], None]:
-    from rlfocal.records.database.examined import unread
+    from rlfocal.records.database.examined import n_lacking
 
-    lacking = (
-        reply.lacks
-        for asked in unread(database, columns, members=members)
-        for reply in asked.replies
-    )
-    total = sum((len(names) + 1) // 2 for names in lacking)  # each examiner has two
+    total = n_lacking(database, columns, members=members) // 2  # each examiner adds two to a reply
 
     def tell(found: Examined) -> None:
         move(found.n_replies + found.n_skipped, total, f"{found.n_tokens:,} tokens")

@@ -112,8 +112,7 @@ def method_of(
         folder: where a module of the user's may lie that is not installed.
 
     Raises:
-        ConfigError: the policy cannot be read, or is of another number of models; the reward is no
-            function.
+        ConfigError: the policy cannot be read, or is of other models; the reward is no function.
     """
     weights, n_models = settings.weights, len(settings.parts)
     if weights == "spans":

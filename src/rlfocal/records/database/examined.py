@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from rlfocal.records.database.schema import queries, responses
 from rlfocal.records.database.store import Database
 
-__all__ = ["Asked", "Unread", "add_signals", "unread"]
+__all__ = ["Asked", "Unread", "add_signals", "n_lacking", "unread"]
 
 _AT_ONCE = 200
 """Questions looked up at once."""
@@ -66,6 +66,26 @@ def unread(
         for query_key, prompt, choices in part:
             if query_key in found:
                 yield Asked(prompt, tuple(choices or ()), found[query_key])
+
+
+def n_lacking(
+    database: Database, signals: Sequence[str], *, members: Collection[str] | None = None
+) -> int:
+    """How many of these signals are lacking, over all replies with a text; no text is read for it.
+
+    Args:
+        database: where the replies are.
+        signals: names.
+        members: whose; None for all.
+    """
+    r = responses.c
+    statement = sa.select(r.signals).where(r.text.is_not(None), r.text != "")
+    if members is not None:
+        statement = statement.where(r.member.in_(list(members)))
+    with database.connections.read() as connection:
+        return sum(
+            name not in (has or {}) for has in connection.scalars(statement) for name in signals
+        )
 
 
 def add_signals(database: Database, found: Mapping[str, Mapping[str, float]]) -> None:

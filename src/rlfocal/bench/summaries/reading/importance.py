@@ -115,8 +115,9 @@ def importance_of(table: ResponseTable, named: FloatArray | None = None) -> Impo
     def by_name(values: Float64Array) -> dict[str, float]:
         return dict(zip(table.members, values.tolist(), strict=True))
 
+    silent = set(names[~table.answered.any(axis=0)].tolist())
+
     def of_answers(values: Float64Array) -> dict[str, float | None]:
-        silent = {table.members[n] for n in np.flatnonzero(~table.answered.any(axis=0))}
         return {name: None if name in silent else v for name, v in by_name(values).items()}
 
     def correlation(other: Float64Array) -> float | None:
