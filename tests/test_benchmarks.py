@@ -69,6 +69,16 @@ TABLE: Mapping[str, Quick] = {
             rf"^beaten .*: {NUMBER} of {NUMBER} pieces",
         ),
     ),
+    "blend_speed.py": Quick(
+        "MODELS --quick",
+        (
+            rf"^\| gemma-3-270m, its own server \| {NUMBER} \|$",
+            rf"^\| qwen2\.5-coder-0\.5b, a blend of one \| {NUMBER} \|$",
+            rf"^\| all, a blend \| {NUMBER} \|$",
+            rf"own speeds: {NUMBER} \[{NUMBER}, {NUMBER}\]$",
+        ),
+        extra="models_folder",
+    ),
     "blends.py": Quick(
         "localpool --models MODELS --out SCRATCH/replies.jsonl --quick",
         (

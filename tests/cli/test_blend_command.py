@@ -139,3 +139,23 @@ def test_who_examines_and_who_is_examined_can_be_named(run: Run, tmp_path: Path)
     assert "'blend' cannot examine" in refused.err
     unknown = run("examine", pool, "--db", url, "--members", "near")
     assert "nothing of 'near' is stored" in unknown.err
+
+
+def test_numbers_of_two_models_of_one_name_are_not_mixed(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, pool = stored(tmp_path), pool_with_blend(tmp_path)
+    by = ("--db", url, "--by", "one-alone")
+    run("examine", pool, *by)
+    pool.write_text(pool.read_text("utf-8").replace("one.gguf", "three.gguf"), "utf-8")
+    refused = run("examine", pool, *by)
+    assert refused.code == 2
+    assert "'one-alone' has examined replies as another model" in refused.err
+    assert "likely_one_alone and cross_one_alone would mix both; say --again" in refused.err
+    tables = {**TableModel.tables, "one": says("8")}
+    monkeypatch.setattr(TableModel, "tables", tables)
+    assert json.loads(run("examine", pool, *by, "--again", "--json").out)["replies"] == 3
+    run("export", url, "-o", tmp_path / "out")
+    rows = {row["query_id"]: row for row in read_dataset(tmp_path / "out").responses.to_pylist()}
+    assert rows["q1"]["signal_likely_one_alone"] > rows["q0"]["signal_likely_one_alone"]
+    assert run("examine", pool, *by).code == 0  # it is the same model now

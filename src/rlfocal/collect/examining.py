@@ -12,18 +12,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rlfocal.errors import Failure, MemberError
+from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.blends.reading_aloud import likelihood
 from rlfocal.pool.blends.voices import Voice
 from rlfocal.pool.blends.writing import Counts, Track
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Message, Request
-from rlfocal.records.database import Database
-from rlfocal.records.database.examined import Asked, add_signals, unread
+from rlfocal.records.database import Database, settings_key_of
+from rlfocal.records.database.examined import Asked, add_signals, remove_signals, unread
 from rlfocal.records.signals.examined import signals_of
 
-__all__ = ["Examined", "Examiner", "examine"]
+__all__ = ["Examined", "Examiner", "examine", "settle_who_examines"]
 
 
 class Examiner(NamedTuple):
@@ -50,6 +50,34 @@ class Examined(NamedTuple):
     """Tokens of replies that a model did not name: they count as its least likely."""
     n_skipped: int = 0
     """Replies that a model cannot read: longer than it takes, or of bytes that it cannot spell."""
+
+
+def settle_who_examines(
+    database: Database, members: Sequence[LiveMember], *, again: bool = False
+) -> None:
+    """Make sure that the numbers of an examiner are all of one model, asked in the same words.
+
+    Args:
+        database: the replies, with what was found of them.
+        members: who examines.
+        again: take away what another model of the same name has found.
+
+    Raises:
+        ConfigError: another model of that name has examined replies, and `again` is not said.
+    """
+    for member in members:
+        note, key = f"examiner:{member.name}", settings_key_of(member.identity)
+        before = database.note(note)
+        if before not in (None, key):
+            columns = signals_of(member.name)
+            if not again:
+                raise ConfigError(
+                    f"'{member.name}' has examined replies as another model, or asked in other "
+                    f"words, and {' and '.join(columns)} would mix both; say --again to take these "
+                    "away and read all replies anew, or give the member another name"
+                )
+            remove_signals(database, columns)
+        database.set_note(note, key)
 
 
 async def examine(

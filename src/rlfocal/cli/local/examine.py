@@ -34,6 +34,9 @@ def examine(
         option("--by", value="A,B,...", help="Members that examine.", show_default="all local"),
     ] = None,
     members: common.Members = None,
+    again: Annotated[
+        bool, option("--again", help="Read replies anew that another model of a name has read.")
+    ] = False,
     as_json: common.JsonFlag = False,
 ) -> None:
     """Let local models say how likely stored replies are: signals, for strategies that read them.
@@ -44,6 +47,7 @@ def examine(
     """
     import asyncio
 
+    from rlfocal.collect.examining import settle_who_examines
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.endpoints import LlamaCppSettings
     from rlfocal.pool.settings import read_pool
@@ -74,6 +78,7 @@ def examine(
         known = database.member_names()
         if unknown := [name for name in names or () if name not in known]:
             raise ConfigError(f"--members: nothing of '{unknown[0]}' is stored in {db}")
+        settle_who_examines(database, chosen, again=again)
         found, stopped = asyncio.run(_examine(database, chosen, local, columns, names))
     told = {
         "replies": found.n_replies, "replies skipped": found.n_skipped,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from rlfocal.records.database.schema import queries, responses
 from rlfocal.records.database.store import Database
 
-__all__ = ["Asked", "Unread", "add_signals", "n_lacking", "unread"]
+__all__ = ["Asked", "Unread", "add_signals", "n_lacking", "remove_signals", "unread"]
 
 _AT_ONCE = 200
 """Questions looked up at once."""
@@ -101,3 +101,20 @@ def add_signals(database: Database, found: Mapping[str, Mapping[str, float]]) ->
             has = connection.scalar(sa.select(r.signals).where(r.key == key)) or {}
             row = responses.update().where(r.key == key)
             connection.execute(row.values(signals={**has, **more}))
+
+
+def remove_signals(database: Database, names: Collection[str]) -> None:
+    """Take signals away from all stored replies.
+
+    Args:
+        database: where they are.
+        names: which ones; those that a reply does not have are no matter.
+    """
+    r = responses.c
+    gone = frozenset(names)
+    with database.connections.write() as connection:
+        rows = list(connection.execute(sa.select(r.key, r.signals).where(r.signals.is_not(None))))
+        for key, has in rows:
+            if has and gone.intersection(has):
+                left = {name: value for name, value in has.items() if name not in gone}
+                connection.execute(responses.update().where(r.key == key).values(signals=left))
