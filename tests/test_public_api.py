@@ -63,8 +63,8 @@ PUBLIC = {
     "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
     "rlfocal.features": "Encoder HashingEncoder Reach encoder encoder_names",
     "rlfocal.live": """
-        Answer Answering CallRecord FREE_WORDS Limits Listener LiveEnsemble Question Round Trace
-        members_for
+        Alternative Answer Answering CallRecord FREE_WORDS Limits Listener LiveEnsemble Question
+        Round Trace members_for
     """,
     "rlfocal.plugins": "Registry user_function",
     "rlfocal.pool": """

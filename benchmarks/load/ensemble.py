@@ -131,7 +131,7 @@ def plain_body(model: str, number: int) -> dict[str, Any]:
 
 @contextmanager
 def serve(
-    checkpoint: Path,
+    checkpoint: Path | None,
     pool: Path,
     folder: Path,
     *,
@@ -142,7 +142,7 @@ def serve(
     """`rlfocal serve` with keys and an SQLite database, as users run it.
 
     Args:
-        checkpoint: what decides.
+        checkpoint: what decides; None for what has seen no label.
         pool: its members.
         folder: for the database, the file of keys and the log.
         limits: of the key, as a file of keys has them; None for a key without any.
@@ -160,7 +160,8 @@ def serve(
     )
     where = ["--host", "127.0.0.1", "--port", str(port), "--keys", str(keys)]
     database = ["--db", str(folder / DATABASE)]
-    command = [*build.command, "serve", str(checkpoint), str(pool), *where, *database]
+    files = [str(path) for path in (checkpoint, pool) if path is not None]
+    command = [*build.command, "serve", *files, *where, *database]
     headers = {"Authorization": f"Bearer {key}"}
     env = {} if byte_code is None else build.environment(byte_code)
     begun = time.perf_counter()

@@ -22,6 +22,7 @@ from rlfocal.pool.types import Response
 from rlfocal.readers import JUDGING
 from rlfocal.records.answers import KINDS, Extractor
 from rlfocal.records.answers.replies.cleaning import without_thinking
+from rlfocal.records.calls import TOOL_CALLS, call_extractor
 from rlfocal.records.canonical import open_extractor
 from rlfocal.records.kinds import AS_THEY_ARE, Kind
 from rlfocal.records.options import option_extractor
@@ -86,7 +87,8 @@ class Grader:
         only criticises gives none.
 
         Args:
-            query: query_id, task, prompt, choices (a list or None), label (canonical, or None).
+            query: query_id, task, prompt, choices (a list or None), label (canonical, or None);
+                tools, as JSON, where functions are offered.
             member: says where the answer is found.
             reply: what came back.
             showing: what a reader was shown; None for members that read nobody.
@@ -102,10 +104,12 @@ class Grader:
         scores, n_bounds = None, 0
         if choices and member.answers == "option-scores":
             answer, scores, n_bounds = _scored_options(reply, member, len(choices))
+        elif reply.tool_calls and query.get("tools"):
+            answer = call_extractor(query["tools"]).of_calls(reply.tool_calls)
         else:
             text = unmarked(reply.text) if member.reads else reply.text
             answer = self._reader(query).extract(text, truncated=reply.finish == "length")
-        return Grade(answer, self._worth(query, answer, reply.text), scores, n_bounds)
+        return Grade(answer, self._worth(query, answer, reply.written), scores, n_bounds)
 
     def _judged(
         self,
@@ -138,13 +142,18 @@ class Grader:
         return float(answer is not None and self._reader(query).equal(answer, label))
 
     def _reader(self, query: Mapping[str, Any]) -> Extractor:
-        choices = query["choices"]
-        return option_extractor(tuple(choices)) if choices else self._open_reader(query)
+        if choices := query["choices"]:
+            return option_extractor(tuple(choices))
+        if tools := query.get("tools"):
+            return call_extractor(tools)
+        return self._open_reader(query)
 
     def kind_of(self, query: Mapping[str, Any]) -> str:
-        """How a query's answers are compared: "choice" of options, or a kind of open ones."""
+        """How a query's answers are compared: "choice" of options, calls, or an open kind."""
         if query["choices"]:
             return "choice"
+        if query.get("tools"):
+            return TOOL_CALLS
         return self.tasks.get(query.get("task") or "", Kind(self.kind)).name or self.kind
 
     @property
@@ -201,13 +210,13 @@ def seen_reply(
     said = {name: one.answer for shown in showings for name, one in shown.by_name.items()}
     own = showings[0].own if showings else None
     return SeenReply(
-        text=reply.text,
+        text=reply.written,
         prompt=prompt,
         choices=tuple(choices),
         answer=answer,
         kind=kind,
         finish=reply.finish,
-        n_chars=len(reply.text),
+        n_chars=len(reply.written),
         n_completion_tokens=reply.n_completion_tokens,
         latency_s=reply.latency_s,
         tokens=reply.tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlfocal.deliberation.base import Acting, Base
+from rlfocal.deliberation.held_back import HeldBack
 from rlfocal.deliberation.trace import CallRecord, Deliberation, Round, Trace
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.errors import Failure
@@ -39,6 +41,13 @@ ROUNDS = st.builds(
     spent=NUMBER,
     probability_of_stopping=st.none() | NUMBER,
 )
+HELD_BACK = st.builds(
+    HeldBack,
+    tool=TEXT,
+    confidence=st.none() | NUMBER,
+    least_confidence=NUMBER,
+    instead=st.sampled_from(["confirm", "read", "text", "error"]),
+)
 TRACES = st.builds(
     Trace,
     strategy=TEXT,
@@ -57,6 +66,7 @@ TRACES = st.builds(
     uncertain_cost_usd=NUMBER,
     paid_usd=NUMBER,
     members_s=NUMBER,
+    held_back=st.none() | HELD_BACK,
 )
 
 
@@ -156,6 +166,26 @@ def test_one_look_a_round_says_whom_to_ask_and_what_is_believed() -> None:
     assert [part.spent for part in trace.rounds] == [1.0, 2.0]
     assert [part.probability_of_stopping for part in trace.rounds] == [0.25, 0.25]
     assert trace.rounds[1].probabilities == {"7": 0.5, "8": 0.5}
+
+
+class Even(Base):
+    """Believes everything that there is alike, and asks nobody."""
+
+    name = "even"
+
+    def decide(self, view: View) -> Decision:
+        share = np.where(view.available, 1 / view.available.sum(), 0).astype(np.float32)
+        return Decision(np.zeros_like(view.asked), share)
+
+
+def test_all_that_is_believed_is_at_hand_though_a_round_names_four() -> None:
+    talk, names = Deliberation(Even(), "abc", "call"), list("uvwxyz")
+    support = np.full((1, 3, 6), 1 / 6, np.float32)
+    seen = replace(view(3), support=support, available=np.ones((1, 6), bool))
+    assert talk.believed == {}
+    talk.record_round(seen, [CallRecord("a", "u")], names)
+    assert list(talk.trace.rounds[0].probabilities) == names[:4]
+    assert talk.believed == pytest.approx(dict.fromkeys(names, 1 / 6))
 
 
 def test_nobody_stands_in_once_a_member_has_failed() -> None:

@@ -87,6 +87,51 @@ def test_of_free_words_several_may_be_good() -> None:
     assert (caught.value.status, caught.value.code) == (409, "score_needed")
 
 
+def test_of_what_was_given_in_a_calls_place_nothing_follows_for_the_others() -> None:
+    held = {"tool": "send", "confidence": 0.6, "least_confidence": 0.9, "instead": "confirm"}
+    trace = {"kind": "choice", "rounds": [], "held_back": held}
+    nothing = {"a": None, "b": None, "c": None}
+    given = {"a": 0, "b": 0, "c": 1}
+    assert scores(row(chosen=None, trace=trace, given=given), score=1.0) == (1, nothing)
+
+
+OFFERED = [{"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}}]
+CALLS = ['[{"arguments":{"n":1},"name":"f"}]', "[]"]
+
+
+@pytest.mark.parametrize(
+    ("judgement", "earned", "members"),
+    [
+        ({"outcome": "executed"}, 1, {"a": 1, "b": 1, "c": None, "d": None}),
+        ({"outcome": "failed"}, 0, {"a": 0, "b": 0, "c": None, "d": None}),
+        (
+            {"tool_calls": [{"function": {"name": "f", "arguments": '{"n": "1"}'}}],
+             "tools": OFFERED},
+            1, {"a": 1, "b": 1, "c": 0, "d": None},
+        ),
+        ({"tool_calls": [], "tools": OFFERED}, 0, {"a": 0, "b": 0, "c": 1, "d": None}),
+        (
+            {"tool_calls": [{"name": "f", "arguments": {"n": 2}}], "tools": OFFERED},
+            0, {"a": 0, "b": 0, "c": 0, "d": None},
+        ),
+    ],
+)  # fmt: skip
+def test_what_became_of_calls_judges_them(
+    judgement: dict[str, Any], earned: float, members: dict[str, float | None]
+) -> None:
+    trace = row().trace
+    assert trace is not None
+    request = row(candidates=CALLS, trace=trace | {"kind": "tools"})
+    found = judged(request, Judgement(id="r", **judgement), now=0.0)
+    assert (found.earned, dict(found.member_scores)) == (earned, members)
+
+
+def test_what_became_of_calls_says_nothing_of_other_answers() -> None:
+    for judgement in ({"outcome": "executed"}, {"tool_calls": [], "tools": OFFERED}):
+        with pytest.raises(ApiError, match="not answered among calls"):
+            judged(row(), Judgement(id="r", **judgement), now=0.0)
+
+
 def test_a_request_without_an_answer_cannot_be_judged() -> None:
     with pytest.raises(ApiError) as caught:
         scores(row(status=502, given={"a": None}), score=1.0)
@@ -97,7 +142,8 @@ def test_a_request_without_an_answer_cannot_be_judged() -> None:
     "body",
     [b"", b"[]", b"{}", b'{"id": 3, "score": 1}', b'{"id": "x"}', b'{"id": "x", "score": 1.5}',
      b'{"id": "x", "score": NaN}', b'{"id": "x", "score": true}', b'{"id": "x", "answer": 3}',
-     b'{"id": "x", "score": 1, "answer": "B"}', b'{"id": "x", "score": 1, "label": "B"}'],
+     b'{"id": "x", "score": 1, "answer": "B"}', b'{"id": "x", "score": 1, "label": "B"}',
+     b'{"id": "x", "tool_calls": []}', b'{"id": "x", "outcome": "maybe"}', b'{"id": "x", "tools": []}'],
 )  # fmt: skip
 def test_a_body_that_is_no_judgement_is_refused(body: bytes) -> None:
     with pytest.raises(ApiError) as caught:

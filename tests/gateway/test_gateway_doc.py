@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from rlfocal.gateway.effects.rules import ClientRule
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.body import Extension
 
@@ -67,6 +68,7 @@ def test_limits_are_known_and_their_defaults_as_written() -> None:
     written = tomllib.loads(block)
     synthesiser = written.pop("synthesiser")
     assert isinstance(synthesiser, str)
+    assert GatewaySettings.of({"tools": written.pop("tools")}, source="docs").tools
     defaults = GatewaySettings()
     assert {name: getattr(defaults, name) for name in written} == written
     for name in GatewaySettings.model_fields:
@@ -76,3 +78,12 @@ def test_limits_are_known_and_their_defaults_as_written() -> None:
 def test_every_field_of_the_extension_is_described() -> None:
     for name in Extension.model_fields:
         assert f"| `{name}` |" in PAGE
+    for name in ClientRule.model_fields:
+        assert f"| `{name}` |" in PAGE
+
+
+def test_the_example_of_rules_is_one() -> None:
+    (block,) = blocks("json")
+    given = Extension.model_validate(json.loads(block)["rlfocal"])
+    assert given.tools is not None
+    assert given.tools["send_mail"].effect == "write"

@@ -43,7 +43,7 @@ def stored_reply(
         member=member,
         settings_key=settings_key,
         sample=sample,
-        text=reply.text,
+        text=reply.written,
         answer=grade.answer,
         score=grade.score,
         choice_scores=grade.choice_scores,

@@ -23,6 +23,7 @@ from rlfocal.pool.types import Request
 from rlfocal.readers import Reads
 from rlfocal.records.database import key_of, query_key_of, shown_key_of
 from rlfocal.records.signals.registry import signal_names
+from rlfocal.toolcalls.offering import offered
 
 __all__ = ["BLOCK", "Call", "Plan", "blocks", "make_plan"]
 
@@ -124,13 +125,16 @@ class Plan:
         """Key → row of every query; queries with the same text and choices are asked once."""
         rows: dict[str, int] = {}
         for row, query in enumerate(self.queries):
-            rows.setdefault(query_key_of(query["prompt"], query["choices"]), row)
+            key = query_key_of(query["prompt"], query["choices"], query.get("tools"))
+            rows.setdefault(key, row)
         return rows
 
     def question(self, call: Call) -> Question:
         """The question of a call."""
         query = self.queries[call.query]
-        return Question(query["prompt"], tuple(query["choices"] or ()), shown=call.shown or {})
+        extra = {} if query.get("tools") is None else {"tools": list(offered(query["tools"]))}
+        choices = tuple(query["choices"] or ())
+        return Question(query["prompt"], choices, shown=call.shown or {}, extra=extra)
 
     def request(self, call: Call) -> Request:
         """What is sent for a call."""

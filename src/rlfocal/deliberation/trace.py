@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from rlfocal.deliberation.base import Base
+from rlfocal.deliberation.held_back import HeldBack
 from rlfocal.deliberation.replay import decided
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure
@@ -56,7 +57,7 @@ class CallRecord:
     failure: str | None = None
     """The kind of failure; None for a reply."""
     detail: str | None = None
-    """The failure in words."""
+    """The failure in words; or why a reply is no answer: calls that break their schema."""
     uncertain_cost_usd: float | None = None
     """What its replies may cost beyond `cost_usd`, at most: its server has not counted."""
     read: tuple[tuple[str, ...], ...] | None = None
@@ -168,6 +169,8 @@ class Trace(Displayed):
     """Of the members, those that read others."""
     nothing_to_read: list[str] = field(default_factory=list)
     """Members that were not asked because nobody of those they read has replied."""
+    held_back: HeldBack | None = None
+    """The call that `answer` is, where it was not given for want of confidence."""
 
     def _sheet(self) -> Sheet:
         price = "" if self.price is None else f", price of a call {self.price:g}"
@@ -184,6 +187,7 @@ class Trace(Displayed):
                 f"stopped: {self.stopped}; not asked: {', '.join(self.not_asked) or 'nobody'}",
                 self.unread,
                 f"answer: {one_line(self.answer or 'none')} (confidence {self.confidence:.2f})",
+                f"held back: {self.held_back}" if self.held_back else "",
             ),
         )
 
@@ -230,6 +234,8 @@ class Trace(Displayed):
         if self.nothing_to_read:
             found["nothing_to_read"] = self.nothing_to_read
         found["rounds"] = [part.as_json() for part in self.rounds]
+        if self.held_back is not None:
+            found["held_back"] = self.held_back.as_json()
         found["not_asked"] = self.not_asked
         return found if self.synthesis is None else found | {"synthesis": self.synthesis.as_json()}
 
@@ -246,6 +252,8 @@ class Trace(Displayed):
         known["nothing_to_read"] = list(known.get("nothing_to_read", ()))
         told = known.get("readers", {})
         known["readers"] = {name: ReaderInfo.model_validate(told[name]) for name in told}
+        if known.get("held_back") is not None:
+            known["held_back"] = HeldBack.of_json(known["held_back"])
         if known.get("synthesis") is not None:
             known["synthesis"] = CallRecord.of_json(known["synthesis"])
         return cls(**known)
@@ -283,9 +291,8 @@ def _known(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 _CALL_FIELDS = tuple(f.name for f in fields(CallRecord))
 _TRACE_FIELDS = tuple(f.name for f in fields(Trace))
-_ALWAYS_OF_TRACE = tuple(
-    name for name in _TRACE_FIELDS if name not in ("synthesis", "readers", "nothing_to_read")
-)
+_SELDOM = ("synthesis", "readers", "nothing_to_read", "held_back")
+_ALWAYS_OF_TRACE = tuple(name for name in _TRACE_FIELDS if name not in _SELDOM)
 """Fields of a trace that are written even where they say nothing."""
 
 
@@ -311,6 +318,8 @@ class Deliberation:
     ) -> None:
         self.strategy = strategy
         """The strategy that decides now."""
+        self.believed: Mapping[str, float] = {}
+        """Candidate → its probability after the last round: of all that have any."""
         acting = strategy.acting
         self.trace = Trace(
             strategy=strategy.name,
@@ -373,6 +382,7 @@ class Deliberation:
         chance = None if found.chance is None else float(found.chance[0, -1])
         fused = np.where(view.available[0], found.answer[0], 0).tolist()
         named = {name: fused[slot] for slot, name in enumerate(candidates) if fused[slot]}
+        self.believed = named
         leading = sorted(named, key=named.__getitem__, reverse=True)  # of equals, the earlier slot
         shown, spent = {name: named[name] for name in leading[:_N_SHOWN]}, float(view.spent[0])
         if calls or not self.trace.readers:

@@ -17,6 +17,7 @@ from typing import Any
 from rlfocal.errors import DatabaseError, Failure, MemberError, NobodyAnswered
 from rlfocal.gateway.backends import Backend, OnText
 from rlfocal.gateway.door.access import Access
+from rlfocal.gateway.effects.holding import held_back
 from rlfocal.gateway.errors import ApiError, too_late, unavailable
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.request_row import row_of
@@ -100,7 +101,8 @@ class Completion:
                 left = ends - margin - asyncio.get_running_loop().time()
                 if left <= 0:
                     raise too_late(self.chat.deadline_s)
-                return await self._backend.run(left, max_usd, on_text)
+                answer = await self._backend.run(left, max_usd, on_text)
+                return held_back(answer, self.chat.rules, on_text)
         except (NobodyAnswered, MemberError) as exc:
             error = self._backend.refusal(exc)
         except ApiError as exc:
@@ -159,11 +161,14 @@ class Completion:
         if not self._admitted:
             return
         self._access.leave(self.id)
+        trace = self._backend.trace
+        # Nothing is learned of decisions whose outcome was not given.
+        learns = done is not None and trace.held_back is None
         row = partial(
-            row_of, self.id, self._key, self.chat, self._backend.trace, done,
+            row_of, self.id, self._key, self.chat, trace, done,
             created=self._created, status=status, error=error, total_s=total_s,
             policy=self._policy, keep_prompt=self._keep_prompt,
-            episode=None if done is None else self._backend.episode(),
+            episode=self._backend.episode() if learns else None,
         )  # fmt: skip
         try:
             # Made by who writes it: this here stands between the answer and the client.

@@ -26,13 +26,17 @@ _TYPES = {
     405: "invalid_request_error",
     413: "invalid_request_error",
     415: "invalid_request_error",
+    422: "invalid_request_error",
     429: "rate_limit_error",
 }
 
 
-_FINAL = {"deadline_exceeded", "insufficient_quota", "internal_error", "tool_arguments_unreadable"}
+_FINAL = {
+    "confidence_too_low", "deadline_exceeded", "insufficient_quota", "internal_error",
+    "tool_arguments_unreadable",
+}  # fmt: skip
 """Codes of what is not to be tried again: a deadline is one for all tries together, a budget is not
-filled up by asking, and a fault of ours comes again."""
+filled up by asking, a fault of ours comes again, and so do members' doubts, at the same price."""
 
 
 class ApiError(RlfocalError):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rlfocal.deliberation.trace import Trace
+from rlfocal.errors import ConfigError
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.request_row import DIGEST
+from rlfocal.gateway.request_row import DIGEST, kept_answer
 from rlfocal.gateway.store.rows import FeedbackRow, RequestRow
 from rlfocal.gateway.wire.parsing import first_mistake, read_json
 from rlfocal.live import FREE_WORDS
 from rlfocal.records.answers import Extractor, extractor
 from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.toolcalls import ToolCallExtractor
 
 __all__ = ["Judgement", "judged", "read_judgement", "right_answer"]
 
@@ -22,7 +25,7 @@ _NOT_EXCLUSIVE = ("tools", FREE_WORDS)
 
 
 class Judgement(BaseModel):
-    """The body of POST /v1/feedback: a score, or the right answer."""
+    """The body of POST /v1/feedback: a score, the right answer, or what became of calls."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True, frozen=True)
 
@@ -32,6 +35,12 @@ class Judgement(BaseModel):
     """What the answer was worth."""
     answer: Annotated[str, Field(max_length=1000)] | None = None
     """The right one."""
+    outcome: Literal["executed", "failed"] | None = None
+    """Of calls of tools: as good as a score of 1, or of 0."""
+    tool_calls: list[dict[str, Any]] | None = None
+    """The calls that would have been right, in OpenAI's words; none for a reply in words."""
+    tools: list[dict[str, Any]] | None = None
+    """With these: the functions that the request offered, which are not kept here."""
 
 
 def read_judgement(body: bytes) -> Judgement:
@@ -50,12 +59,22 @@ def read_judgement(body: bytes) -> Judgement:
             raise ApiError(400, "invalid_type", "fields should be named by strings") from None
         first = first_mistake(exc)
         param = ".".join(map(str, first["loc"]))[:128]
-        message = f"'{param}': {first['msg']}; known: id, score, answer"
+        known = ", ".join(Judgement.model_fields)
+        message = f"'{param}': {first['msg']}; known: {known}"
         raise ApiError(400, "invalid_value", message, param=param) from None
-    if (given.score is None) == (given.answer is None):
+    said = (given.score, given.answer, given.outcome, given.tool_calls)
+    if sum(one is not None for one in said) != 1:
         raise ApiError(
-            400, "invalid_value", "give a score in [0, 1] or the right answer, one of them"
-        )
+            400, "invalid_value",
+            "give a score in [0, 1], the right answer, an outcome or the right tool_calls, one of "
+            "them",
+        )  # fmt: skip
+    if (given.tool_calls is None) != (given.tools is None):
+        raise ApiError(
+            400, "missing_parameter",
+            "tool_calls and tools belong together: what calls mean depends on what was offered",
+            param="tools" if given.tools is None else "tool_calls",
+        )  # fmt: skip
     return given
 
 
@@ -78,15 +97,26 @@ def judged(request: RequestRow, judgement: Judgement, *, now: float) -> Feedback
         raise ApiError(409, "nothing_to_judge", "this request ended without an answer", param="id")
     trace = Trace.of_json(request.trace or {})
     kind, candidates = trace.kind or FREE_WORDS, list(request.candidates or ())
-    if judgement.answer is not None:
-        worth = _compared(candidates, judgement.answer, kind)
+    score, answer = judgement.score, judgement.answer
+    if judgement.outcome is not None:
+        if kind != "tools":
+            raise _no_calls("outcome")
+        score = float(judgement.outcome == "executed")
+    if judgement.tool_calls is not None:
+        if kind != "tools":
+            raise _no_calls("tool_calls")
+        answer = kept_answer(_meant(judgement.tool_calls, judgement.tools))
+        worth: list[float | None] = [float(text == answer) for text in candidates]
+    elif answer is not None:
+        worth = _compared(candidates, answer, kind)
     else:
-        assert judgement.score is not None
-        exclusive = kind not in _NOT_EXCLUSIVE
-        others = 0.0 if judgement.score == 1 and exclusive else None
-        worth = [judgement.score if k == request.chosen else others for k in range(len(candidates))]
+        assert score is not None
+        # What was given in a call's place says nothing of those who gave no such thing.
+        exclusive = kind not in _NOT_EXCLUSIVE and trace.held_back is None
+        others = 0.0 if score == 1 and exclusive else None
+        worth = [score if k == request.chosen else others for k in range(len(candidates))]
     chosen = request.chosen
-    earned = judgement.score if chosen is None else worth[chosen]
+    earned = score if chosen is None else worth[chosen]
     failed = {c.member for part in trace.rounds for c in part.asked if c.failure is not None}
     scores = {
         member: _of_member(number, worth, failed=member in failed)
@@ -96,13 +126,37 @@ def judged(request: RequestRow, judgement: Judgement, *, now: float) -> Feedback
         request_id=request.id,
         key_id=request.key_id,
         created_at=now,
-        score=judgement.score,
-        answer=judgement.answer,
+        score=score,
+        answer=answer,
         earned=0.0 if earned is None else earned,
         task=request.task,
         given=given,
         member_scores=scores,
     )
+
+
+def _no_calls(param: str) -> ApiError:
+    return ApiError(
+        409, "score_needed",
+        f"this request was not answered among calls of tools; send a score in place of {param}",
+        param=param,
+    )  # fmt: skip
+
+
+def _meant(calls: Sequence[object], tools: object) -> str:
+    """The right calls as members' are compared."""
+    try:
+        found = ToolCallExtractor(tools).of_calls(calls)
+    except ConfigError as exc:
+        raise ApiError(400, "invalid_value", str(exc), param="tools") from None
+    if found is None:
+        raise ApiError(
+            400, "invalid_value",
+            "tool_calls should be as in a reply: a list of objects with a function's name and "
+            "arguments",
+            param="tool_calls",
+        )  # fmt: skip
+    return found
 
 
 def _compared(candidates: list[str], answer: str, kind: str) -> list[float | None]:

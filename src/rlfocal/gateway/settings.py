@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rlfocal.gateway.effects.rules import HouseRule
 from rlfocal.settings import Settings, read_toml
 
 __all__ = ["GatewaySettings", "read_settings"]
@@ -74,6 +75,9 @@ class GatewaySettings(Settings):
     keeps decisions, too."""
     synthesiser: str | None = None
     """A member that makes one reply out of several to open questions."""
+    tools: dict[str, HouseRule] = Field(default_factory=dict)
+    """Pattern of tools' names (`send_*`) → what their calls may do, and how sure members have to be
+    of them: `effect`, `least_confidence`, `below`. The first that fits counts."""
 
 
 def read_settings(path: Path | None) -> GatewaySettings:

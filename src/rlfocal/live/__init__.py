@@ -4,6 +4,7 @@ The strategies are those of replay, and their views are made by the same rules.
 """
 
 from rlfocal.deliberation.trace import CallRecord, Round, Trace
+from rlfocal.live.alternatives import Alternative
 from rlfocal.live.answer import Answer, Limits, Listener
 from rlfocal.live.answering import Answering
 from rlfocal.live.ensemble import LiveEnsemble, members_for
@@ -12,6 +13,7 @@ from rlfocal.pool.asking.question import Question
 
 __all__ = [
     "FREE_WORDS",
+    "Alternative",
     "Answer",
     "Answering",
     "CallRecord",

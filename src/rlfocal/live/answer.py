@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlfocal.deliberation.trace import Round, Trace
+from rlfocal.live.alternatives import Alternative
 from rlfocal.markup import Displayed, Sheet, one_line
 from rlfocal.pool.types import Finish
 
@@ -37,6 +38,8 @@ class Answer(Displayed):
     """What a member asked by its name thought before, where its server tells that apart."""
     others: tuple[Answer, ...] = ()
     """More replies of a member asked by its name, where several are wanted."""
+    alternatives: tuple[Alternative, ...] = ()
+    """Where tools were offered: every other candidate, the likeliest first."""
 
     def __repr__(self) -> str:
         calls = len(self.trace.calls)

@@ -12,6 +12,7 @@ import numpy as np
 
 from rlfocal.deliberation.trace import Deliberation
 from rlfocal.errors import MemberError, NobodyAnswered
+from rlfocal.live.alternatives import alternatives, voices
 from rlfocal.live.answer import Answer, Limits, Listener
 from rlfocal.live.aside import aside
 from rlfocal.live.early_stop import is_last, outcome_is_fixed
@@ -331,6 +332,9 @@ class Answering:
         if trace.answer is None and trace.readers:
             # It follows one reader, who gave none: then the best of those who were read.
             trace.answer, trace.confidence = state.first_answer(self._ranking)
+        if trace.kind == "tools" and not state.has_answer:
+            # Clients tell models what was wrong with a call; they cannot without one.
+            trace.answer, trace.confidence = self._replies.faulty(self._ranking, state), 0.0
         # Fusion gives options probabilities even without any answer, but that is a guess.
         if broken or trace.answer is None or not state.has_answer:
             trace.answer, trace.confidence = None, 0.0
@@ -347,20 +351,22 @@ class Answering:
         if self._replies.unfit:
             trace.kind = FREE_WORDS
             trace.unlike = trace.unlike or f"unlike the training queries: {self._replies.unfit}"
+        believed = self._deliberation.believed
         if trace.unlike:
             trace.learned_confidence = trace.confidence
-            free = self._replies.in_free_words
-            trace.confidence = lowered(trace.confidence, in_free_words=free)
+            lower = partial(lowered, in_free_words=self._replies.in_free_words)
+            trace.confidence = lower(trace.confidence)
+            believed = {name: lower(p) for name, p in believed.items()}
         text = choices[OPTION_LETTERS.index(given)] if choices else given
         first = [] if self._streamed is None else [self._streamed]  # what was passed on is it
-        for n in (*first, *self._ranking):
-            if state.answer(n) == given:
-                break
-        else:  # only a sample gave it
+        members, tools = self._members, self._question.has_tools
+        ranking = (*first, *self._ranking)
+        found = voices(members, ranking, self._replies, state, in_samples=tools)
+        if given not in found:  # only a sample gave it
             return Answer(given, text, trace.confidence, trace)
-        speaker, reply = self._replies.standing_for(n, state)
+        n, speaker, reply = found[given]
         finish = _STOP
-        calls = marked(reply.tool_calls, self._members[speaker].name) if reply.tool_calls else ()
+        calls = marked(reply.tool_calls, members[speaker].name) if reply.tool_calls else ()
         if calls:
             text = reply.text
         if not choices:
@@ -368,6 +374,7 @@ class Answering:
         return Answer(
             given, text, trace.confidence, trace,
             streamed=n == self._streamed, finish=finish, tool_calls=calls,
+            alternatives=alternatives(given, found, believed, members) if tools else (),
         )  # fmt: skip
 
     async def _synthesised(self, answer: Answer, left_s: float) -> Answer:

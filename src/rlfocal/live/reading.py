@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ import numpy as np
 
 from rlfocal.checkpoint import Description
 from rlfocal.grading import Grader, seen_reply
+from rlfocal.live.calls import called
 from rlfocal.live.state import Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
@@ -24,13 +24,14 @@ from rlfocal.pool.reading.wording import unmarked
 from rlfocal.pool.types import Response
 from rlfocal.readers import JUDGING
 from rlfocal.records.answers.replies.cleaning import without_thinking
+from rlfocal.records.kinds import NOT_OPEN
 from rlfocal.records.signals import ReplyStore, SeenReply
 
-__all__ = ["FREE_WORDS", "Reader", "as_called", "speaks"]
+__all__ = ["FREE_WORDS", "Reader", "speaks"]
 
 FREE_WORDS = "open"
 """A kind of answer beside those of the records: replies are compared by meaning."""
-_NOT_OPEN = ("", "choice", "score only")
+_NOT_OPEN = ("", "choice", *NOT_OPEN)
 """Kinds of answers of data sets that say nothing of open questions."""
 
 
@@ -104,7 +105,11 @@ class Reader:
         if kind in ("tools", FREE_WORDS) and not speaks(member):
             return _silent(member, kind, replies, showings, cost)
         if kind == "tools":
-            return Reply(tuple(map(as_called, replies)), cost)
+            found = [called(question, reply) for reply in replies]
+            given = tuple([one.reply for one in found])
+            faulty = next(((one.faulty, one.fault) for one in found if one.faulty), None)
+            answers = tuple([one.answer for one in found])
+            return Reply(answers, cost, given=given, faulty=faulty)
         if kind == FREE_WORDS:
             reads = member.settings.reads
             texts = [unmarked(reply.text) if reads else reply.text for reply in replies]
@@ -227,25 +232,3 @@ def _usual_kind(answers: str | Mapping[str, str]) -> str:
     if isinstance(answers, str):
         return FREE_WORDS if answers in _NOT_OPEN else answers
     return Counter(answers.values()).most_common(1)[0][0] if answers else FREE_WORDS
-
-
-def as_called(reply: Response) -> str:
-    r"""The canonical answer of a reply where tools are offered: equal for equal calls.
-
-    >>> call = {"function": {"name": "add", "arguments": '{"b": 2, "a": 1}'}}
-    >>> as_called(Response("", tool_calls=(call,)))
-    '[["add", {"a": 1, "b": 2}]]'
-    >>> as_called(Response(" It is\n3. "))
-    'It is 3.'
-    """
-    if not reply.tool_calls:
-        return " ".join(reply.text.split())
-    calls = []
-    for call in reply.tool_calls:
-        function = call["function"]
-        try:
-            arguments = json.loads(function["arguments"])
-        except (ValueError, RecursionError):
-            arguments = function["arguments"]
-        calls.append([function["name"], arguments])
-    return json.dumps(calls, sort_keys=True)

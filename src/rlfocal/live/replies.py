@@ -14,7 +14,7 @@ from rlfocal.deliberation.trace import CallRecord, named_by
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure, MemberError
 from rlfocal.live.aside import LONG, aside
-from rlfocal.live.reading import FREE_WORDS, Reader, as_called, speaks
+from rlfocal.live.reading import FREE_WORDS, Reader, speaks
 from rlfocal.live.similarity import AnswerGroups, group_answers, text_encoder
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.pool.asking.question import Question, Said
@@ -121,10 +121,11 @@ class Replies:
                 self.failures[self._members[n].name] = error
                 state.put(n, None, cost=self._least)
                 continue
-            self.of[n] = replies
             if n not in self._read and length >= LONG:
                 await aside(length, self._graded, n, replies)
-            state.put(n, self._graded(n, replies))
+            read = self._graded(n, replies)
+            self.of[n] = replies if read.given is None else list(read.given)
+            state.put(n, read)
         if verbatim and self._is_open and not self._fit(slots, state):
             self._free = True
         elif self._may_be_free:
@@ -247,6 +248,8 @@ class Replies:
                 name, self.of[n], typical=read.typical, cost=cost, answer=read.answer,
                 support=support,
             )  # fmt: skip
+            if read.answer is None and read.faulty is not None:
+                found = replace(found, detail=read.faulty[1])
         return found if n not in self.showings else self._with_read(found, n)
 
     def _with_read(self, found: CallRecord, n: int) -> CallRecord:
@@ -268,8 +271,21 @@ class Replies:
             return None
         read = self._read[n]
         reply = self.of[n][read.typical]
-        text = as_called(reply) if reply.tool_calls and not reply.text else reply.text
-        return Said(text, read.answer)
+        return Said(reply.written, read.answer)
+
+    def faulty(self, ranking: Sequence[int], state: QueryState) -> str | None:
+        """Calls that break what their functions ask for, as an answer where there is no other.
+
+        Args:
+            ranking: of the members, the best first.
+            state: of the query; where there are such calls, they are an answer in it from now on.
+        """
+        for n in ranking:
+            read = state.replies[n]
+            if read is not None and read.faulty is not None:
+                state.put(n, replace(read, samples=(read.faulty[0],) * len(read.samples)))
+                return read.faulty[0]
+        return None
 
     def texts(self, believed: Mapping[str, float], state: QueryState) -> list[str]:
         """The distinct replies, the best supported first; those of critics are none.

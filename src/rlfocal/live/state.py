@@ -16,6 +16,7 @@ from typing import Self
 import numpy as np
 
 from rlfocal.deliberation.view import View
+from rlfocal.pool.types import Response
 from rlfocal.readers import Reads
 from rlfocal.records import Calibration, FloatArray
 from rlfocal.records.samples import agreed
@@ -41,6 +42,10 @@ class Reply:
     """The typical sample, as signals read it; None where they cannot."""
     verdicts: tuple[int | None, ...] | None = None
     """Of a judge: which of the replies shown each sample named, as `Grade.verdict`."""
+    given: tuple[Response, ...] | None = None
+    """The samples as they are given on, where that is not as they came: calls of tools."""
+    faulty: tuple[str, str] | None = None
+    """Calls that are no answer, since they break what their functions ask for; and in what."""
     typical: int = field(init=False)
     """The sample that stands for all: the first that gave the most frequent answer."""
     answer: str | None = field(init=False)

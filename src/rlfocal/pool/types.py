@@ -184,6 +184,15 @@ class Response:
     reasoning: str = ""
     """What it thought before, where the server tells that apart from the text."""
 
+    @property
+    def written(self) -> str:
+        """Its text; where it has none, its calls of tools as JSON, as a model would write them."""
+        if self.text.strip() or not self.tool_calls:
+            return self.text
+        functions = [call["function"] for call in self.tool_calls]
+        kept = [{name: f.get(name) for name in ("name", "arguments")} for f in functions]
+        return json.dumps(kept, ensure_ascii=False)
+
 
 class Endpoint(Protocol):
     """Somebody who answers requests."""

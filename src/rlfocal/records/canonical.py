@@ -9,9 +9,9 @@ Knows nothing of files nor of members; says in notes what it changed, and never 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +20,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.records.answers import Extractor, extractor
+from rlfocal.records.calls import TOOL_CALLS, CallReader
 from rlfocal.records.kinds import AS_THEY_ARE, NOT_OPEN, Kind, kinds_of_tasks
 from rlfocal.records.options import OptionReader
+from rlfocal.records.rewriting import Tally, TextColumn
 from rlfocal.records.schema import DatasetInfo
 
 __all__ = [
@@ -34,12 +36,10 @@ __all__ = [
     "open_extractor",
 ]
 
-_PLAIN = {
-    "number": r"^(0|-?([1-9][0-9]{0,17}(\.[0-9]{0,17}[1-9])?|0\.[0-9]{0,17}[1-9]))$",
-    "choice": r"^[A-Z]$",
-}
-"""Texts that are canonical beyond doubt: no Python runs for them."""
 SHOWN = 3
+_OPTIONS, _CALLS, _OPEN = range(3)
+"""How a query is read: by its options, by the functions that it offers, or by a kind; the kinds of
+tasks follow from the last on."""
 
 
 class Canonical(NamedTuple):
@@ -111,13 +111,15 @@ def canonical_queries(queries: pa.Table, info: DatasetInfo) -> Questions:
 def _read_queries(
     queries: pa.Table, info: DatasetInfo
 ) -> tuple[pa.Table, dict[str, Kind], list[str], _Reading]:
-    is_open = np.asarray(queries["choices"].is_null())
+    has_choices, has_tools = ~np.asarray(queries["choices"].is_null()), _has_tools(queries)
+    is_open = ~(has_choices | has_tools)
     task = queries["task"].combine_chunks().dictionary_encode()
     kinds, notes = _kinds(queries, task, is_open, info)
     behind = "; `answers` in dataset.json declares it"
     if isinstance(info.answers, str) and info.answers in NOT_OPEN:
         behind = f", since '{info.answers}' says nothing of them"
-    reading = _Reading(queries, task, is_open, kinds)
+    way = np.where(has_choices, _OPTIONS, np.where(has_tools, _CALLS, _OPEN))
+    reading = _Reading(queries, task, way, kinds)
     labels = reading.labels(queries["label"].combine_chunks())
     return (
         _with(queries, "label", labels),
@@ -125,6 +127,13 @@ def _read_queries(
         [*notes, *(line + behind for line in found_out(kinds))],
         reading,
     )
+
+
+def _has_tools(queries: pa.Table) -> NDArray[np.bool_]:
+    """bool[Q]: whether functions are offered."""
+    if "tools" not in queries.column_names:
+        return np.zeros(queries.num_rows, dtype=bool)
+    return ~np.asarray(queries["tools"].is_null())
 
 
 def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
@@ -169,52 +178,6 @@ def _joined(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-class _Column:
-    """One column of texts while it is rewritten, text by distinct text."""
-
-    def __init__(self, column: pa.Array) -> None:
-        encoded = column.dictionary_encode()
-        self.column, self.dictionary = column, encoded.dictionary
-        self.texts: list[str] = encoded.dictionary.to_pylist()
-        self.code = np.asarray(encoded.indices.fill_null(-1).to_numpy(), dtype=np.int64)
-        self._out = self.code
-        self._vocabulary = list(self.texts)
-
-    def put(self, rows: NDArray[np.int64] | int, text: str | None) -> None:
-        """Write a text into rows."""
-        if self._out is self.code:  # most columns are canonical and are not copied
-            self._out = self.code.copy()
-        if text is None:
-            self._out[rows] = -1
-            return
-        if text not in self._place:
-            self._place[text] = len(self._vocabulary)
-            self._vocabulary.append(text)
-        self._out[rows] = self._place[text]
-
-    def doubtful(self, own: NDArray[np.bool_], kind: str) -> NDArray[np.int64]:
-        """Rows among `own` whose text may not be canonical."""
-        used = np.zeros(len(self.texts) + 1, dtype=bool)
-        used[self.code[own]] = True
-        used[-1] = False  # nothing there
-        pattern = _PLAIN.get(kind)
-        if pattern is not None and len(self.texts):
-            plain = pc.match_substring_regex(self.dictionary, pattern)
-            used[:-1] &= ~np.asarray(plain.to_numpy(zero_copy_only=False), dtype=bool)
-        return np.flatnonzero(own & used[self.code])
-
-    @cached_property
-    def _place(self) -> dict[str, int]:
-        return {text: i for i, text in enumerate(self.texts)}
-
-    def written(self) -> pa.Array:
-        """The column as it is now."""
-        if self._out is self.code:
-            return self.column
-        indices = pa.array(self._out, pa.int32(), mask=self._out < 0)
-        return pa.array(self._vocabulary, pa.string()).take(indices)
-
-
 class _Reading:
     """Reads texts by the kind of their query, and counts what it changed."""
 
@@ -222,29 +185,34 @@ class _Reading:
         self,
         queries: pa.Table,
         task: pa.DictionaryArray,
-        is_open: NDArray[np.bool_],
+        way: NDArray[np.int64],
         kinds: Mapping[str, Kind],
     ) -> None:
-        self._kinds: list[Kind | None] = [None, *dict.fromkeys(kinds.values())]
+        distinct = dict.fromkeys(kinds.values())
+        self._kinds: list[Kind] = [Kind("choice"), Kind(TOOL_CALLS), *distinct]
+        places = {kind: _OPEN + k for k, kind in enumerate(distinct)}
         names = task.dictionary.to_pylist()
-        way = np.array([self._kinds.index(kinds.get(name)) for name in names], dtype=np.int64)
-        # How each query is read: 0 by its options, else the place of its kind.
-        self._way = np.where(is_open, way[task.indices.to_numpy()], 0)
+        of_task = np.array([places[kinds[n]] if n in kinds else _OPEN for n in names], np.int64)
+        # How each query is read: a place among the kinds.
+        self._way = np.where(way == _OPEN, of_task[task.indices.to_numpy()], way)
         self._options = OptionReader(queries, task)
-        self.tally = _Tally()
+        self._row_by_row: Mapping[int, OptionReader | CallReader] = {
+            _OPTIONS: self._options, _CALLS: CallReader(queries),
+        }  # fmt: skip
+        self.tally = Tally()
 
     def labels(self, labels: pa.Array) -> pa.Array:
         """string[Q]: a label that cannot be read stays, and a note says that nobody can win."""
-        column = _Column(labels)
+        column = TextColumn(labels)
         rows = np.arange(len(labels))
         for number, kind in enumerate(self._kinds):
-            own = column.doubtful((self._way == number) & (column.code >= 0), _name(kind))
-            reader = None if kind is None else open_extractor(kind)
-            read = cache(partial(_label, reader))
+            own = column.doubtful((self._way == number) & (column.code >= 0), kind.name)
+            by_row = self._row_by_row.get(number)
+            read = cache(partial(_label, None if by_row else open_extractor(kind)))
             for r in own.tolist():
                 text = column.texts[column.code[r]]
-                found = self._options.label(text, rows[r]) if kind is None else read(text)
-                self.tally.add("labels", _name(kind), text, found)
+                found = by_row.label(text, rows[r]) if by_row else read(text)
+                self.tally.add("labels", kind.name, text, found)
                 if found not in (None, text):
                     column.put(r, found)
         return column.written()
@@ -262,15 +230,15 @@ class _Reading:
 
     def _answers(self, texts: pa.Array, row: NDArray[np.int64], name: str) -> pa.Array:
         what = "answers" if name == "answer" else "samples"
-        column, way = _Column(texts), np.where(row >= 0, self._way[row], -1)
+        column, way = TextColumn(texts), np.where(row >= 0, self._way[row], -1)
         self._options.learn(texts, row)
         for number, kind in enumerate(self._kinds):
-            own = column.doubtful((way == number) & (column.code >= 0), _name(kind))
-            if kind is None:
+            own = column.doubtful((way == number) & (column.code >= 0), kind.name)
+            if by_row := self._row_by_row.get(number):
                 for r in own.tolist():
                     text = column.texts[column.code[r]]
-                    found = self._options.answer(text, int(row[r]))
-                    self.tally.add(what, "choice", text, found)
+                    found = by_row.answer(text, int(row[r]))
+                    self.tally.add(what, kind.name, text, found)
                     if found != text:
                         column.put(r, found)
                 continue
@@ -287,51 +255,11 @@ class _Reading:
         return column.written()
 
 
-def _name(kind: Kind | None) -> str:
-    return "choice" if kind is None else kind.name
-
-
 def _label(reader: Extractor | None, text: str) -> str | None:
     if reader is None:
         return text.strip() or None
     found = reader.read(text)
     return reader.extract(text) if found is None else found
-
-
-class _Tally:
-    """How many texts were rewritten or not understood, with an example of each."""
-
-    def __init__(self) -> None:
-        self._count: Counter[tuple[str, str, bool]] = Counter()
-        self._example: dict[tuple[str, str, bool], str] = {}
-
-    def add(self, what: str, kind: str, text: str, found: str | None, count: int = 1) -> None:
-        """Count a text, unless it stays as it stands."""
-        if found == text:
-            return
-        key = (what, kind, found is not None)
-        self._count[key] += count
-        shown = repr(text if len(text) <= 40 else f"...{text[-37:]}")
-        self._example.setdefault(key, shown if found is None else f"{shown} as {found!r}")
-
-    def notes(self, *, lost_only: bool = False) -> list[str]:
-        """A line for each kind of change."""
-        said = []
-        for (what, kind, is_read), count in self._count.items():
-            if is_read and lost_only:
-                continue
-            example = self._example[what, kind, is_read]
-            if is_read and kind == AS_THEY_ARE:
-                said.append(f"{count:,} {what} read without the blanks around them")
-            elif is_read:
-                said.append(f"{count:,} {what} read in the form of their kind ({kind}): {example}")
-            elif what == "labels":
-                said.append(f"{count:,} labels are no {kind}, so nobody can be right: {example}")
-            else:
-                said.append(
-                    f"{count:,} {what} hold no {kind or 'text'}, so they are none: {example}"
-                )
-        return said
 
 
 def _group(
@@ -349,7 +277,7 @@ def _group(
         pc.is_in(queries["task"], value_set=pa.array(maths, pa.string())),
         queries["choices"].is_null(),
     )
-    mask = np.asarray(own.to_numpy(zero_copy_only=False), dtype=bool)
+    mask = np.asarray(own.to_numpy(zero_copy_only=False), dtype=bool) & ~_has_tools(queries)
     answers = {c: responses[c].to_pylist() for c in columns}
     label = queries["label"].to_pylist()
     given: dict[int, dict[str, None]] = defaultdict(dict)

@@ -77,7 +77,7 @@ def read_dataset(path: str | Path, *, with_text: bool = True) -> Dataset:
     _report_unknown(queries_file, queries, QUERIES)
     _report_unknown(responses_file, responses, RESPONSES)
     queries = normalise_queries(queries, str(queries_file))
-    if not _has_evidence(responses):
+    if not _has_evidence(responses) or _lacks_calls(queries, responses):
         responses, info = _answers_from_text(responses_file, responses, info, keep=with_text)
     responses = normalise_responses(responses, str(responses_file))
     try:
@@ -89,6 +89,13 @@ def read_dataset(path: str | Path, *, with_text: bool = True) -> Dataset:
 def _has_evidence(responses: pa.Table) -> bool:
     there = [name for name in EVIDENCE if name in responses.column_names]
     return any(responses[name].null_count < responses.num_rows for name in there)
+
+
+def _lacks_calls(queries: pa.Table, responses: pa.Table) -> bool:
+    """Whether functions are offered and nobody has read the calls out of the replies yet."""
+    offered = "tools" in queries.column_names and queries["tools"].null_count < queries.num_rows
+    names = [name for name in ("answer", "samples") if name in responses.column_names]
+    return offered and all(responses[n].null_count == responses.num_rows for n in names)
 
 
 def _answers_from_text(
@@ -104,7 +111,7 @@ def _answers_from_text(
     if "answer" in responses.column_names:
         responses = responses.drop_columns("answer")
     responses = responses.append_column("answer", text["text"])
-    note = f"{path.name}: no answers and no scores, so answers are looked for in the column 'text'"
+    note = f"{path.name}: no answers, so answers are looked for in the column 'text'"
     _log.warning("%s: %s", path.parent, note)
     notes = (info.model_extra or {}).get("notes", [])
     before = list(notes) if isinstance(notes, list) else [notes]

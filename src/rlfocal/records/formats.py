@@ -175,6 +175,8 @@ def _read_jsonl(path: Path, columns: Mapping[str, Column], skip: Collection[str]
     for name, cells in values.items():
         cells.extend([None] * (len(lines) - len(cells)))
         column = column_of(name, columns)
+        if column is not None and column.holds_json:
+            cells = [json.dumps(v) if isinstance(v, list | dict) else v for v in cells]
         if column is not None:
             arrays[name] = _array_from_json(cells, column.type, path, name, lines)
         else:

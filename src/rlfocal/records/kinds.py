@@ -22,7 +22,7 @@ __all__ = ["AS_THEY_ARE", "NOT_OPEN", "Kind", "kind_of", "kinds_of_tasks"]
 AS_THEY_ARE = ""
 """No kind: nothing says what a right answer looks like, so answers are compared as they stand."""
 
-NOT_OPEN = ("score only", "tool calls")
+NOT_OPEN = ("score only", "tool calls", "tool-calls")
 """What `answers` may also be: it says nothing of how open questions are compared."""
 
 _SHAPE = re.compile(

@@ -50,6 +50,8 @@ class Column(NamedTuple):
     type: pa.DataType
     required: bool = False
     filled: bool = False
+    holds_json: bool = False
+    """Whether lists and objects of JSON may stand in it; they are kept as text."""
 
 
 QUERIES: Mapping[str, Column] = {
@@ -59,8 +61,13 @@ QUERIES: Mapping[str, Column] = {
     "prompt": Column(pa.string(), required=True),
     "choices": Column(pa.list_(pa.string()), filled=True),
     "label": Column(pa.string(), filled=True),
+    "tools": Column(pa.string(), holds_json=True),
 }
-"""Columns of `queries`, all of them present after normalising; an absent `task` becomes "all"."""
+"""Columns of `queries`; an absent `task` becomes "all".
+
+All are present after normalising but `tools`, which stays absent where the source has none: the
+functions that a reply may call, as JSON, in any of the shapes that `rlfocal.toolcalls` reads.
+"""
 
 RESPONSES: Mapping[str, Column] = {
     "query_id": Column(pa.string(), required=True),
@@ -142,7 +149,7 @@ class DatasetInfo(BaseModel):
 
 
 def normalise_queries(table: pa.Table, where: str = "queries") -> pa.Table:
-    """Give a table of queries exactly the columns and types of `QUERIES`.
+    """Give a table of queries the columns and types of `QUERIES`, and no others.
 
     Args:
         table: any columns; those that `QUERIES` does not name are left out.

@@ -28,6 +28,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
         "subset", "subtask", "domain",
     ),
     "split": ("fold", "partition", "subset_split"),
+    "tools": ("functions", "function", "available_tools"),
     "choices": ("options", "answer_choices", "multiple_choice", "answer_options"),
     "label": (
         "gold", "target", "reference", "ground_truth", "groundtruth", "correct_answer",

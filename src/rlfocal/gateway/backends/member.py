@@ -17,7 +17,7 @@ from rlfocal.gateway.wire.body import SAMPLING
 from rlfocal.gateway.wire.fields import is_within_price
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer
-from rlfocal.live.reading import as_called
+from rlfocal.live.calls import in_one_line
 from rlfocal.live.replies import record_of
 from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.asking.question import Said
@@ -151,7 +151,7 @@ class MemberBackend:
             if isinstance(reply, MemberError):
                 calls.append(record_of(member.name, [reply], cost=1.0))
                 continue
-            answer = as_called(reply)
+            answer = in_one_line(reply)
             calls.append(record_of(member.name, [reply], cost=1.0, answer=answer, support=1.0))
             streamed = relay is not None and relay.started
             answers.append(self.answer_of(member.name, reply, streamed=streamed))
@@ -165,7 +165,7 @@ class MemberBackend:
     def answer_of(self, name: str, reply: Response, *, streamed: bool = False) -> Answer:
         """The answer that a member's reply is."""
         return Answer(
-            as_called(reply), reply.text, math.nan, self.trace,
+            in_one_line(reply), reply.text, math.nan, self.trace,
             streamed=streamed, finish=reply.finish,
             tool_calls=marked(reply.tool_calls, name), reasoning=reply.reasoning,
         )  # fmt: skip

@@ -19,7 +19,8 @@ from rlfocal.gateway.backends.member import MemberBackend
 from rlfocal.gateway.errors import ApiError, from_member
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import Answer
-from rlfocal.live.reading import as_called, speaks
+from rlfocal.live.calls import in_one_line
+from rlfocal.live.reading import speaks
 from rlfocal.live.replies import record_of
 from rlfocal.live.turns import longest_shown
 from rlfocal.pool.asking.question import Said
@@ -200,8 +201,7 @@ class ReadingBackend(MemberBackend):
         found = {}
         for name in [name for name in one.settings.inputs if name in self._replies]:
             reply = self._replies[name]
-            text = as_called(reply) if reply.tool_calls and not reply.text else reply.text
-            found[name] = Said(text, None)
+            found[name] = Said(reply.written, None)
         return found
 
     def _showing(self, one: LiveMember, sample: int) -> Showing:
@@ -228,7 +228,7 @@ class ReadingBackend(MemberBackend):
             call = record_of(one.name, [slot], cost=1.0)
         else:
             _, reply = self._given(one, slot, sample)
-            call = record_of(one.name, [slot], cost=1.0, answer=as_called(reply), support=1.0)
+            call = record_of(one.name, [slot], cost=1.0, answer=in_one_line(reply), support=1.0)
         if not one.settings.reads:
             return call
         showing, own = self._showing(one, sample), one.settings.own

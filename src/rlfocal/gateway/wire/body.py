@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Tag
 
+from rlfocal.gateway.effects.rules import ClientRule
 from rlfocal.gateway.wire.turns import Id, Lenient, Named, Object, Short, Some, Text, Turn, kinds
 
 __all__ = [
@@ -81,6 +82,9 @@ class Extension(BaseModel):
     """For the whole request."""
     explain: bool = False
     """Whether the reply holds the trace."""
+    tools: dict[Short, ClientRule] | None = None
+    """Name of an offered tool → whether its calls change something, how sure members have to be of
+    one, and what the reply is where they are not."""
 
 
 class ChatBody(Lenient):

@@ -112,13 +112,16 @@ class Shape:
             known["circuit_open"] = trace.circuit_open
         if trace.nothing_to_read:
             known["nothing_to_read"] = trace.nothing_to_read
+        if trace.held_back is not None:
+            known["held_back"] = trace.held_back.as_json()
         if self._ignored:
             known["ignored"] = list(self._ignored)
         if self._explain:
             # What servers said of their failures names them.
             written = known["trace"] = trace.as_json()
             for call in calls_in(written):
-                call.pop("detail", None)
+                if call.get("failure") is not None:
+                    call.pop("detail", None)
         return known
 
     def headers(self) -> dict[str, str]:
@@ -184,7 +187,10 @@ def calls_in(trace: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def known_confidence(done: Answer) -> float | None:
-    """Of an ensemble's answer; None for the reply of a member that was asked by its name."""
+    """Of an ensemble's answer; None where nobody knows it.
+
+    So it is with replies of members asked by name, and with what asks to confirm a call.
+    """
     return None if math.isnan(done.confidence) else done.confidence
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from rlfocal.errors import nearest
+from rlfocal.gateway.effects.reading import read_rules
+from rlfocal.gateway.effects.rules import ClientRule, Rules
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.wire.body import NO_PLACE, OPTIONAL, SAMPLING, ChatBody, Extension
@@ -64,6 +66,8 @@ class ChatRequest:
     """Fields that had no effect, in whole or in part."""
     unknown: frozenset[str] = frozenset()
     """Fields of the question's `extra` that OpenAI's API does not have: a server may."""
+    rules: Rules = field(default_factory=Rules)
+    """For calls of tools."""
 
 
 def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
@@ -87,6 +91,10 @@ def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
     extra: dict[str, Any] = {}
     if body.tools or body.tool_choice or body.parallel_tool_calls:
         extra = read_tools(body.tools, body.tool_choice, body.parallel_tool_calls, ignored)
+    offered = extra.get("tools", ())
+    rules = read_rules(
+        extension.tools or {}, settings.tools, body.tools, offered, by_name=member is not None
+    )
     if body.response_format is not None:
         extra["response_format"] = read_format(body.response_format, ignored)
     question = _question_of(body, extension, ignored, member, settings)
@@ -112,6 +120,7 @@ def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
         min(deadline_s, settings.most_deadline_s),
         ignored=ignored.names,
         unknown=frozenset(unknown),
+        rules=rules,
     )
 
 
@@ -181,12 +190,17 @@ def _check_fit(
         )  # fmt: skip
 
 
+_DEPTH_OF_RULES = 4
+"""Of "rlfocal.tools.NAME.effect"."""
+
+
 def _refusal(exc: ValidationError) -> ApiError:
     """The first mistake, as an error for the client."""
     first = first_mistake(exc)
     path = list(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":  # in our own extension only
-        return unknown_field(".".join(path), nearest(path[-1][:64], Extension.model_fields))
+        known = Extension if len(path) < _DEPTH_OF_RULES else ClientRule
+        return unknown_field(".".join(path)[:128], nearest(path[-1][:64], known.model_fields))
     # Parts of a path that name the kind of a value, and no field, look like tags.
     param = ".".join(part for part in path if not part.startswith("<"))
     if first["type"] == "missing":

@@ -160,6 +160,7 @@ async def _stream(
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     choice = dict(reply["choices"][0])
+    calls = choice.get("message", {}).get("tool_calls", ())
     pieces = pieces_of(choice)
     chat = reply["object"] == "chat.completion"
     for word, more in pieces[: len(pieces) // 2] if cut else pieces:
@@ -169,6 +170,9 @@ async def _stream(
         assert request.transport is not None
         request.transport.close()
         return response
+    for k, call in enumerate(calls):
+        piece = {"delta": {"tool_calls": [{"index": k, **call}]}}
+        await _event(response, {"choices": [piece | {"index": 0, "finish_reason": None}]})
     await response.write(b": still here\n\n")
     last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
     await _event(response, {"choices": [choice | last]})

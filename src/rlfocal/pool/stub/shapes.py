@@ -20,6 +20,8 @@ class Said:
     """Token → log-probability of the first token, where the request asks for any."""
     tokens: Sequence[tuple[str, float]] = ()
     """The text in tokens with their log-probabilities, told where the request asks for any."""
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    """Calls of tools, as OpenAI has them; beside them the text may be empty."""
 
 
 def prompt_of(body: Mapping[str, Any]) -> str:
@@ -36,6 +38,9 @@ def shaped(
     choice: dict[str, Any] = {"index": 0, "finish_reason": said.finish}
     if chat:
         choice["message"] = {"role": "assistant", "content": said.text}
+        if said.tool_calls:
+            choice["message"]["tool_calls"] = [dict(call) for call in said.tool_calls]
+            choice["finish_reason"] = "tool_calls"
     else:
         choice["text"] = said.text
     if body.get("logprobs") and said.tokens and not said.logprobs:
@@ -46,8 +51,10 @@ def shaped(
             choice["logprobs"] = {"content": [{**top[0], "top_logprobs": top}]}
         else:
             choice["logprobs"] = {"top_logprobs": [dict(said.logprobs)]}
-    asked = " ".join(m["content"] for m in body.get("messages", [])) or body.get("prompt", "")
+    turns = body.get("messages", [])
+    asked = " ".join(str(m.get("content") or "") for m in turns) or body.get("prompt", "")
     n_prompt, n_completion = len(asked.split()), len(said.text.split())
+    n_completion += sum(len(str(call).split()) for call in said.tool_calls)
     usage = {
         "prompt_tokens": n_prompt,
         "completion_tokens": n_completion,

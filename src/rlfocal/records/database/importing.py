@@ -39,10 +39,7 @@ def import_dataset(database: Database, dataset: Dataset) -> int:
     database.add_queries(rows)
     key = {m: database.add_member(m, {"imported": dataset.name}) for m in dataset.members}
     database.set_note(f"import {dataset.name}", dataset.info.model_dump_json(exclude_defaults=True))
-    digest = {
-        r["query_id"]: digest_of(r["query_id"], r["prompt"], r["choices"], r["label"], r["task"])
-        for r in rows
-    }
+    digest = {r["query_id"]: _digest(r) for r in rows}
     n_new = 0
     for batch in dataset.responses.to_batches(max_chunksize=_BATCH):
         n_new += database.add_responses(
@@ -87,3 +84,9 @@ def _readings(row: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:
     return None if values is None else tuple(values)
+
+
+def _digest(query: Mapping[str, Any]) -> str:
+    names = ("query_id", "prompt", "choices", "label", "task", "tools")
+    known: dict[str, Any] = {name: query.get(name) for name in names}
+    return digest_of(**known)

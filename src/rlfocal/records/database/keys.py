@@ -24,17 +24,20 @@ __all__ = [
 ]
 
 
-def query_key_of(prompt: str, choices: Sequence[str] | None = None) -> str:
+def query_key_of(
+    prompt: str, choices: Sequence[str] | None = None, tools: str | None = None
+) -> str:
     """Key of what a member is shown: two queries that read alike are asked once.
 
-    An open question has no choices.
+    An open question has no choices, and most offer no functions to be called.
 
     >>> query_key_of("1 + 1 =")[:12]
     '69f4de960b3a'
     >>> query_key_of("1 + 1 =", ["2", "3"]) == query_key_of("1 + 1 =")
     False
     """
-    return _sha("query", prompt, None if choices is None else list(choices))
+    offered = [] if tools is None else [tools]
+    return _sha("query", prompt, None if choices is None else list(choices), *offered)
 
 
 def digest_of(
@@ -43,6 +46,7 @@ def digest_of(
     choices: Sequence[str] | None = None,
     label: str | None = None,
     task: str | None = None,
+    tools: str | None = None,
 ) -> str:
     """Key of a query with all that is known of it; its split does not count, and no task is "all".
 
@@ -50,7 +54,9 @@ def digest_of(
     '04effe5d47ba'
     """
     listed = None if choices is None else list(choices)
-    return _sha("digest", query_id, prompt, listed, label, "all" if task is None else task)
+    offered = [] if tools is None else [tools]
+    task = "all" if task is None else task
+    return _sha("digest", query_id, prompt, listed, label, task, *offered)
 
 
 def settings_key_of(settings: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from rlfocal.records.database.keys import key_of, settings_key_of
 __all__ = [
     "with_readings",
     "with_tokens",
+    "with_tools",
     "with_turns",
     "without_addresses",
 ]
@@ -79,7 +80,12 @@ def with_tokens(connection: sa.Connection) -> None:
 
     What is stored has none, and is not asked again for their sake.
     """
-    _add_to_responses(connection, {"tokens": TokenBytes, "signals": JsonText})
+    _add(connection, "responses", {"tokens": TokenBytes, "signals": JsonText})
+
+
+def with_tools(connection: sa.Connection) -> None:
+    """From version 5 to 6: queries may offer functions to be called. None of those stored did."""
+    _add(connection, "queries", {"tools": SafeText})
 
 
 def with_turns(connection: sa.Connection) -> None:
@@ -99,15 +105,15 @@ def with_turns(connection: sa.Connection) -> None:
 def with_readings(connection: sa.Connection) -> None:
     """From version 4 to 5: members may read others. Nobody of those stored did."""
     added = {"shown": JsonText, "shown_key": SafeText, "verdict": sa.Integer()}
-    _add_to_responses(connection, {**added, "readings": JsonText})
+    _add(connection, "responses", {**added, "readings": JsonText})
 
 
-def _add_to_responses(connection: sa.Connection, added: Mapping[str, Any]) -> None:
-    there = {column["name"] for column in sa.inspect(connection).get_columns("responses")}
+def _add(connection: sa.Connection, table: str, added: Mapping[str, Any]) -> None:
+    there = {column["name"] for column in sa.inspect(connection).get_columns(table)}
     for name, of_type in added.items():
         if name not in there:
             kind = sa.Column(name, of_type).type.compile(connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE responses ADD COLUMN {name} {kind}")
+            connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
 def _move_responses(connection: sa.Connection, member: str, old: str, new: str) -> int:

@@ -2,7 +2,8 @@
 
 Version 1 is the first. In version 2 a server's address is no part of a member's settings. Version 3
 keeps the log-probabilities of a reply's tokens, and the user's own signals. In version 4 a query's
-task and label may return to what they were. Version 5 knows what readers were shown.
+task and label may return to what they were. Version 5 knows what readers were shown, and
+version 6 the functions that a query offers.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from rlfocal.database import JsonText, Key, Position, SafeText, Tables, TokenByt
 from rlfocal.records.database.migrations import (
     with_readings,
     with_tokens,
+    with_tools,
     with_turns,
     without_addresses,
 )
 
 __all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
 
-_STEPS = {1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings}
-TABLES = Tables("meta", version=5, migrations=_STEPS)
+_STEPS = {
+    1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings, 5: with_tools,
+}  # fmt: skip
+TABLES = Tables("meta", version=6, migrations=_STEPS)
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(
@@ -35,6 +39,7 @@ queries = sa.Table(
     sa.Column("choices", JsonText),
     sa.Column("label", SafeText),
     sa.Column("registered", Position, nullable=False),
+    sa.Column("tools", SafeText),
 )
 """`digest` names a row by its content; `position` is the order in which rows came, `registered`
 that in which they came last: of rows of one query the one with the highest counts."""

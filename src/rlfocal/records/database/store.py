@@ -332,16 +332,17 @@ class Database(OpenTables):
 def _query_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of `queries` with its keys; unknown columns are left out."""
     query_id, prompt, choices = row["query_id"], row["prompt"], row.get("choices")
-    task, label = row.get("task"), row.get("label")
+    task, label, tools = row.get("task"), row.get("label"), row.get("tools")
     return {
-        "digest": digest_of(query_id, prompt, choices, label, task),
-        "query_key": query_key_of(prompt, choices),
+        "digest": digest_of(query_id, prompt, choices, label, task, tools),
+        "query_key": query_key_of(prompt, choices, tools),
         "query_id": query_id,
         "task": "all" if task is None else task,
         "split": row.get("split"),
         "prompt": prompt,
         "choices": None if choices is None else list(choices),
         "label": label,
+        "tools": tools,
     }
 
 

@@ -126,6 +126,18 @@ const feedbackText = (given) => {
   return `${how}; the answer was worth ${fixed(given.earned)}. Sent ${moment(given.at)}.`;
 };
 
+const INSTEAD = {
+  confirm: "a confirmation was asked for",
+  read: "a call that only reads was given",
+  text: "a reply in words was given",
+  error: "the request was refused",
+};
+
+const heldBackText = (held) => {
+  const sure = held.confidence === null ? "nobody knows how sure they are" : `they are ${percent(held.confidence)} sure`;
+  return `The call of ${held.tool} was held back (${sure}, ${percent(held.least_confidence)} are wanted): ${INSTEAD[held.instead] ?? UNKNOWN}.`;
+};
+
 const stoppedText = (trace) => {
   const parts = [];
   if (trace.stopped) parts.push(`Nobody else was asked: ${trace.stopped}.`);
@@ -133,6 +145,7 @@ const stoppedText = (trace) => {
   if (trace.nothing_to_read?.length) {
     parts.push(`Nobody whom they read has replied: ${trace.nothing_to_read.join(", ")}.`);
   }
+  if (trace.held_back) parts.push(heldBackText(trace.held_back));
   if (trace.circuit_open?.length) parts.push(`Left alone because they kept failing: ${trace.circuit_open.join(", ")}.`);
   return parts.join(" ");
 };

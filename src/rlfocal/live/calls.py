@@ -1,0 +1,161 @@
+"""Replies where tools are offered: what they call, compared as meant, and given on so that it runs.
+
+A call that a model writes into its text is a call. One that breaks what its function asks for is no
+answer: of 120 recorded calls with an unknown function or argument, one that is missing, or a value
+that an enum does not have, 2 were right; of those of another type than the schema says, 2 in 5.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from rlfocal.errors import ConfigError
+from rlfocal.pool.asking.question import Question
+from rlfocal.pool.types import JsonObject, Response
+from rlfocal.toolcalls import (
+    NO_CALL,
+    Fault,
+    Reading,
+    ToolCallExtractor,
+    Violation,
+    normalised,
+    read_calls,
+    read_text,
+    violations,
+)
+
+__all__ = ["Called", "called", "in_one_line"]
+
+_GRAVE = frozenset(Fault) - {Fault.WRONG_TYPE}
+
+
+class Called(NamedTuple):
+    """A reply as read."""
+
+    answer: str | None
+    """Canonical calls, `NO_CALL` for words alone; None for what cannot be read or made."""
+    reply: Response
+    """As it is given on: calls written in text, or not as APIs write them, stand as calls."""
+    faulty: str = ""
+    """Canonical calls that break what their functions ask for, so that they are no answer."""
+    fault: str = ""
+    """In what, in words."""
+
+
+def called(question: Question, reply: Response) -> Called:
+    """Read a reply to a question that offers tools.
+
+    >>> offered = {"tools": [{"type": "function", "function": {
+    ...     "name": "add", "parameters": {"properties": {"a": {"type": "integer"}}}}}]}
+    >>> found = called(Question("1 + 1 =", extra=offered), Response("[add(a='1')]"))
+    >>> found.answer, found.reply.tool_calls[0]["function"]["arguments"]
+    ('[{"arguments":{"a":1},"name":"add"}]', '{"a": 1}')
+    """
+    extractor = _extractor(_written(question.extra))
+    if extractor is None:
+        return Called(_as_they_stand(reply), reply)
+    if reply.tool_calls:
+        reading = read_calls(reply.tool_calls, extractor.tools)
+    else:
+        reading = read_text(reply.text, extractor.tools, truncated=reply.finish == "length")
+    answer = extractor.form(reading)
+    if answer is None or not _is_wanted(reading, question.extra):
+        return Called(None, reply)
+    if answer == NO_CALL:
+        return Called(answer, reply)
+    found = violations(reading.calls, extractor.tools)
+    faults = [one for one in found if one.fault in _GRAVE]
+    given = _as_calls(reply, reading, extractor)
+    if faults:
+        return Called(None, given, answer, "; ".join(map(_in_words, faults)))
+    return Called(answer, given)
+
+
+def _in_words(fault: Violation) -> str:
+    return f"{fault.fault.value} '{fault.place}'" if fault.place else fault.detail
+
+
+def in_one_line(reply: Response) -> str:
+    r"""What a reply says or calls, as the answer of a member that nobody is compared with.
+
+    >>> in_one_line(Response(" It is\n3. "))
+    'It is 3.'
+    """
+    return " ".join(reply.written.split())
+
+
+def _written(extra: Mapping[str, Any]) -> str:
+    """The tools as JSON."""
+    return extra.written["tools"] if isinstance(extra, JsonObject) else json.dumps(extra["tools"])
+
+
+@lru_cache(maxsize=64)
+def _extractor(tools: str) -> ToolCallExtractor | None:
+    """Reads calls; None where a schema cannot be read. Agents send the same tools every time."""
+    try:
+        return ToolCallExtractor(tools)
+    except ConfigError:
+        return None
+
+
+def _as_they_stand(reply: Response) -> str | None:
+    """The calls of a reply where no schema says what they mean."""
+    if not reply.tool_calls:
+        return NO_CALL if reply.text.strip() else None
+    calls = []
+    for call in reply.tool_calls:
+        arguments = call["function"]["arguments"]
+        with suppress(ValueError, RecursionError):
+            arguments = json.loads(arguments)
+        calls.append([call["function"]["name"], arguments])
+    return json.dumps(calls, sort_keys=True)
+
+
+def _is_wanted(reading: Reading, extra: Mapping[str, Any]) -> bool:
+    """Whether the request leaves room for such a reply."""
+    choice, names = extra.get("tool_choice"), {call.name for call in reading.calls}
+    if choice == "none" and names:
+        return False
+    if choice == "required" and not names:
+        return False
+    if isinstance(choice, Mapping) and names != {choice.get("function", {}).get("name")}:
+        return False
+    return extra.get("parallel_tool_calls") is not False or len(reading.calls) <= 1
+
+
+def _as_calls(reply: Response, reading: Reading, extractor: ToolCallExtractor) -> Response:
+    """The reply with its calls as APIs write them; what is so already stays as it is."""
+    told = list(reply.tool_calls)
+    given = []
+    for k, call in enumerate(reading.calls):
+        meant = normalised(call, extractor.tools)
+        if len(told) == len(reading.calls) and _runs(told[k], meant.name):
+            given.append(told[k])
+            continue
+        arguments = json.dumps(meant.arguments, ensure_ascii=False)
+        digest = sha256(f"{k}{meant.name}{arguments}{reply.text}".encode()).hexdigest()
+        own = dict(told[k]) if len(told) == len(reading.calls) else {}
+        own["id"] = own.get("id") or f"call_{digest[:24]}"
+        function = {"name": meant.name, "arguments": arguments}
+        given.append({**own, "type": "function", "function": function})
+    if given == told:
+        return reply
+    text = reply.text if reply.tool_calls else ""
+    return replace(reply, text=text, tool_calls=tuple(given), finish="tool_calls")
+
+
+def _runs(told: Mapping[str, Any], name: str) -> bool:
+    """Whether a client can make a call as it stands."""
+    function = told.get("function", {})
+    if not told.get("id") or function.get("name") != name:
+        return False
+    try:
+        return isinstance(json.loads(function.get("arguments")), dict)
+    except (ValueError, TypeError, RecursionError):
+        return False

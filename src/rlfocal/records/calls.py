@@ -1,0 +1,58 @@
+"""The calls that a label or an answer stands for, where a query offers functions to be called.
+
+What two members call alike is equal only against what was offered: a number may be asked for as a
+text, and an argument may have a default.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import pyarrow as pa
+
+from rlfocal.errors import ConfigError, RecordError
+from rlfocal.toolcalls import ToolCallExtractor
+
+__all__ = ["TOOL_CALLS", "CallReader", "call_extractor"]
+
+TOOL_CALLS = "tool-calls"
+"""What the kind of answers to such queries is called; their tasks have no kind beside it."""
+
+
+@lru_cache(maxsize=1024)
+def call_extractor(tools: str) -> ToolCallExtractor:
+    """Reads calls of these functions, given as JSON.
+
+    Raises:
+        ConfigError: it is no JSON, or no functions.
+    """
+    return ToolCallExtractor(tools)
+
+
+class CallReader:
+    """Reads labels and answers of queries with functions.
+
+    Args:
+        queries: normalised.
+    """
+
+    def __init__(self, queries: pa.Table) -> None:
+        there = "tools" in queries.column_names
+        self._tools = queries["tools"] if there else pa.nulls(queries.num_rows, pa.string())
+        self._ids = queries["query_id"]
+
+    def label(self, text: str, row: int) -> str | None:
+        """Canonical calls of a label; None where it holds none that can be read."""
+        reader = self._reader(row)
+        found = reader.read(text)
+        return reader.extract(text) if found is None else found
+
+    def answer(self, text: str, row: int) -> str | None:
+        """Canonical calls of an answer, or of a whole reply; None where it cannot be read."""
+        return self._reader(row).extract(text)
+
+    def _reader(self, row: int) -> ToolCallExtractor:
+        try:
+            return call_extractor(self._tools[row].as_py())
+        except ConfigError as exc:
+            raise RecordError(f"queries: tools of query '{self._ids[row]}': {exc}") from exc

@@ -1,0 +1,81 @@
+"""Answers that are tool calls: from a reply to one string that equal calls share.
+
+It keeps the laws of every kind of answer (`rlfocal.records.answers.Extractor`): a canonical form
+is left unchanged, no text raises, and time is linear in the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlfocal.toolcalls.canonical import NO_CALL, canonical
+from rlfocal.toolcalls.parsing import (
+    MAX_TEXT,
+    Outcome,
+    Reading,
+    read_calls,
+    read_text,
+    read_whole,
+)
+from rlfocal.toolcalls.schema import Tools, tools_from
+
+__all__ = ["ToolCallExtractor"]
+
+
+class ToolCallExtractor:
+    """The calls of replies to one request, against the functions that it offers.
+
+    Args:
+        tools: the functions, in any shape that `tools_from` reads.
+
+    Raises:
+        ConfigError: something in `tools` is no function.
+
+    >>> tools = {"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}}
+    >>> ToolCallExtractor(tools).extract("Sure: ```[f(n='5')]```")
+    '[{"arguments":{"n":5},"name":"f"}]'
+    >>> ToolCallExtractor(tools).extract("Hello! What can I do for you?")
+    '[]'
+    """
+
+    def __init__(self, tools: object) -> None:
+        self.tools: Tools = tools_from(tools)
+
+    def read(self, answer: str) -> str | None:
+        """Return the canonical form of a text that is calls as a whole, or an empty list."""
+        reading = read_whole(answer, self.tools)
+        return None if reading is None else self.form(reading)
+
+    def extract(self, text: str, *, truncated: bool = False) -> str | None:
+        """Return the canonical form of the calls in a reply.
+
+        Args:
+            text: what a member said.
+            truncated: it was cut off at its limit of tokens.
+
+        Returns:
+            `"[]"` for prose without an attempt at a call: to call nothing is an answer, too; None
+            for an attempt that cannot be read, and for no text at all.
+        """
+        return self.form(read_text(text, self.tools, truncated=truncated))
+
+    def of_calls(self, tool_calls: Sequence[object] | None) -> str | None:
+        """Return the canonical form of the `tool_calls` of a message of OpenAI's."""
+        return self.form(read_calls(tool_calls, self.tools))
+
+    def equal(self, a: str, b: str) -> bool:
+        """Say whether both are the same calls; what cannot be read equals nothing."""
+        first = self.extract(a)
+        return first is not None and first == self.extract(b)
+
+    def form(self, reading: Reading) -> str | None:
+        """Return the canonical form of what was read; None where it is unreadable, or too long."""
+        if reading.outcome is Outcome.UNREADABLE:
+            return None
+        if reading.outcome is Outcome.NO_CALL:
+            return NO_CALL
+        try:
+            form = canonical(reading.calls, self.tools)
+        except ValueError:  # too deep
+            return None
+        return form if len(form) <= MAX_TEXT else None

@@ -1,0 +1,83 @@
+"""Functions in whatever shape a data set has them, as servers of OpenAI's API want them.
+
+Types of other languages (`dict`, `float`, `ArrayList`) become JSON Schema's; a word that is not
+known is left out, so that anything goes there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from rlfocal.toolcalls.schema import KINDS, tools_from
+from rlfocal.toolcalls.values import decoded
+
+__all__ = ["as_openai", "offered"]
+
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
+_INNER = ("properties", "$defs", "definitions", "patternProperties")
+"""Where names, not words of JSON Schema, stand for schemas."""
+
+
+def as_openai(functions: object) -> list[dict[str, Any]]:
+    """The functions in OpenAI's words; names without the characters that its API forbids.
+
+    Args:
+        functions: in any shape that `tools_from` reads.
+
+    Raises:
+        ConfigError: something is no function.
+
+    >>> as_openai({"name": "geo.find", "parameters": {"type": "dict", "properties": {
+    ...     "q": {"type": "String"}, "r": {"type": "float"}}}})[0]["function"]
+    {'name': 'geo_find', 'parameters': {'type': 'object', 'properties': {'q': {'type': 'string'}, \
+'r': {'type': 'number'}}}}
+    """
+    tools_from(functions)  # whatever is wrong has a place and a name there
+    given = decoded(functions) if isinstance(functions, str) else functions
+    listed = [given] if isinstance(given, Mapping) else given
+    found = []
+    for tool in listed if isinstance(listed, Iterable) else ():
+        inner = tool["function"] if isinstance(tool.get("function"), Mapping) else tool
+        if "name" not in inner:
+            continue  # of the server's own
+        function: dict[str, Any] = {"name": _NOT_IN_NAMES.sub("_", str(inner["name"]).strip())}
+        if inner.get("description"):
+            function["description"] = str(inner["description"])
+        keys = ("parameters", "input_schema", "inputSchema")
+        schema = next((inner[key] for key in keys if inner.get(key)), None)
+        parameters = {"properties": {}} if schema is None else _schema(schema)
+        function["parameters"] = {**parameters, "type": "object"}
+        found.append({"type": "function", "function": function})
+    return found
+
+
+@lru_cache(maxsize=256)
+def offered(functions: str) -> tuple[dict[str, Any], ...]:
+    """As `as_openai`, of JSON; read once for all members and samples. Not to be changed."""
+    return tuple(json.loads(json.dumps(as_openai(functions))))
+
+
+def _schema(given: Any) -> Any:
+    """A schema in JSON Schema's words; `tools_from` has bounded how deep it is."""
+    if isinstance(given, list):
+        return [_schema(one) for one in given]
+    if not isinstance(given, Mapping):
+        return given
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if key == "type":
+            words = value if isinstance(value, list) else [value]
+            kinds = [KINDS.get(word.strip().lower()) for word in words if isinstance(word, str)]
+            if kinds and None not in kinds:
+                found[key] = kinds if isinstance(value, list) else kinds[0]
+        elif key in _INNER and isinstance(value, Mapping):
+            found[key] = {name: _schema(one) for name, one in value.items()}
+        elif key in ("enum", "const", "default", "examples"):
+            found[key] = value  # data
+        else:
+            found[key] = _schema(value)
+    return found

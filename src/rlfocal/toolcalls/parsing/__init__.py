@@ -1,0 +1,276 @@
+"""From a member's reply to the calls in it, in whichever of its written forms they are.
+
+Three outcomes are told apart, since a vote needs each: calls; no call, said in prose or by an
+empty list; an attempt at a call that cannot be read. What counts is the whole reply, else what a
+reply marks (tags, code fences, a list in brackets, lines that are calls): a call that is told of in
+a sentence or stands in a longer program is an attempt, never guessed at.
+
+It knows the names of the functions and of their arguments, and nothing of types.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
+
+from rlfocal.toolcalls.parsing.invocations import element_at, elements
+from rlfocal.toolcalls.parsing.shapes import Call, calls_of
+from rlfocal.toolcalls.schema import Tools
+from rlfocal.toolcalls.values import decoded, is_nested_deeper, is_too_deep
+
+__all__ = ["MAX_TEXT", "Call", "Outcome", "Reading", "read_calls", "read_text", "read_whole"]
+
+MAX_TEXT = 1_000_000
+"""Characters of a reply; a longer one is not read. A file may well be an argument."""
+MAX_TRIES = 16
+"""Places in a reply at which a list of calls is looked for; one with more is a program."""
+
+_TAG = re.compile(
+    r"""
+    <\|?(?:tool_calls?|function_calls?|tool_call_begin)\|?> | \[TOOL_CALLS\]
+    | <function=(?P<name>[\w.$-]{1,200})>
+    """,
+    re.VERBOSE,
+)
+_TAG_END = re.compile(r"</\w{1,20}>|<\|[\w/]{1,30}\|>")
+_SPECIAL = re.compile(r"<\|[\w/]{1,30}\|>|</?s>")
+"""What separates the turns of a chat, and slips into replies."""
+_FENCE = re.compile(r"```[ \t]*[\w+-]{0,20}[ \t]*\n?(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"\s*```[ \t]*[\w+-]{0,20}[ \t]*\n?(.*?)```\s*", re.DOTALL)
+_LIST = re.compile(r"\[\s*(?=[{\"'(]|[^\W\d][\w.$]{0,200}\s?\()|\{\s*(?=[\"'])")
+_FOLLOWING = re.compile(r"[\s,;]*(?=[\[{])")
+_LINE = re.compile(r"^[ \t]*([^\W\d][\w.$-]{0,200}[ \t]?\(.*\))[ \t]*(?:;[ \t]*)?$", re.MULTILINE)
+_MARKED = re.compile(r"\\([_\[\]*])")
+"""Escapes of Markdown in a call that is shown."""
+_INVOKED = re.compile(r"([^\W\d][\w.$-]{0,200})\s?\(|[\"']([^\"'\s\\]{1,200})\\?[\"']\s*:\s*[\"'{]")
+_SAID = re.compile(r"[\"'](?:name|function|tool)[\"']\s*:\s*[\"']([^\"'\s]{1,200})[\"']")
+_decoder = json.JSONDecoder(strict=False)
+
+
+class Outcome(StrEnum):
+    """What a reply holds."""
+
+    CALLS = "calls"
+    NO_CALL = "no call"
+    """Prose, or an empty list."""
+    UNREADABLE = "unreadable"
+    """An attempt at a call; or nothing at all."""
+
+
+class Reading(NamedTuple):
+    """What a reply holds, and the calls in it, in the order in which they stand there."""
+
+    outcome: Outcome
+    calls: tuple[Call, ...] = ()
+
+
+_NOTHING = Reading(Outcome.NO_CALL)
+_UNREADABLE = Reading(Outcome.UNREADABLE)
+
+
+def read_calls(tool_calls: object, tools: Tools) -> Reading:
+    """Read the `tool_calls` of a message of OpenAI's, or what other APIs have in their place.
+
+    Args:
+        tool_calls: a list of objects; None or an empty list for no call.
+        tools: the functions offered.
+
+    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> one = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    >>> read_calls([one], tools_from({"name": "f"})).calls
+    (Call(name='f', arguments={}),)
+    """
+    if tool_calls is None:
+        return _NOTHING
+    if isinstance(tool_calls, Mapping):
+        tool_calls = [tool_calls]
+    if not isinstance(tool_calls, Iterable) or isinstance(tool_calls, (str, bytes)):
+        return _UNREADABLE
+    listed = list(tool_calls)
+    if is_nested_deeper(listed) or not all(isinstance(one, dict) for one in listed):
+        return _UNREADABLE
+    return _reading(calls_of(listed, tools, _no_text))
+
+
+def read_whole(text: str, tools: Tools) -> Reading | None:
+    """Read a reply that is calls and nothing else; None where it is something else.
+
+    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> read_whole("[f(1)]", tools_from({"name": "f", "parameters": {"properties": {"a": {}}}}))
+    Reading(outcome=<Outcome.CALLS: 'calls'>, calls=(Call(name='f', arguments={'a': 1}),))
+    """
+    text = text.strip()
+    if not text or len(text) > MAX_TEXT:
+        return None
+    calls = _whole(text, tools)
+    if calls is None and (fenced := _FENCED.fullmatch(text)):
+        calls = _whole(fenced[1].strip(), tools)
+    return None if calls is None else _reading(calls)
+
+
+def read_text(text: str, tools: Tools, *, truncated: bool = False) -> Reading:
+    """Read any reply.
+
+    Args:
+        text: what a member said.
+        tools: the functions offered.
+        truncated: it was cut off, so that only calls that are marked as complete count.
+
+    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> read_text("Which city do you mean?", tools_from({"name": "f"})).outcome
+    <Outcome.NO_CALL: 'no call'>
+    """
+    whole = read_whole(text, tools)
+    if whole is not None:
+        return whole
+    if not text.strip() or len(text) > MAX_TEXT:
+        return _UNREADABLE
+    found = _tagged(text, tools, truncated=truncated)
+    if found is None and "\\" in text:
+        plain = _MARKED.sub(r"\1", text)
+        calls = _whole(plain.strip(), tools) if plain != text else None
+        found = None if calls is None else _reading(calls)
+    if found is None:
+        found = _told(text, tools, truncated=truncated)
+    if found is None:
+        found = _UNREADABLE if truncated or _is_attempt(text, tools) else _NOTHING
+    return found
+
+
+def _told(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
+    """The calls that stand among words: those that a reply begins with, marks, or writes out."""
+    begins = text.lstrip()[:1] in ("[", "{")
+    found = _listed(text, tools, tries=1) if begins and not truncated else None
+    if found is None:
+        found = _fenced(text, tools)
+    if found is None and not truncated:
+        plain = _SPECIAL.sub("\n", text)
+        found = _listed(plain, tools, tries=MAX_TRIES) or _in_lines(plain, tools)
+    return found
+
+
+def _reading(calls: list[Call] | None) -> Reading:
+    if calls is None:
+        return _UNREADABLE
+    return Reading(Outcome.CALLS, tuple(calls)) if calls else _NOTHING
+
+
+def _no_text(_: str) -> None:
+    return None
+
+
+def _whole(text: str, tools: Tools, *, is_inner: bool = False) -> list[Call] | None:
+    """The calls of a text that is nothing but calls."""
+    inner = _no_text if is_inner else partial(_whole, tools=tools, is_inner=True)
+    if text[:1] in ("[", "{"):
+        value = decoded(text)
+        if not isinstance(value, ValueError):
+            return calls_of(value if isinstance(value, list) else [value], tools, inner)
+    if not text or text.startswith("```"):  # a fence is no text in quotes
+        return None
+    written = elements(text)
+    return None if not written else calls_of(written, tools, inner)
+
+
+def _tagged(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
+    """The calls within tags, each of which holds some."""
+    opened = [*_TAG.finditer(text)]
+    if not opened:
+        return None
+    found: list[Call] = []
+    ends = [*(tag.start() for tag in opened[1:]), len(text)]
+    for tag, end in zip(opened, ends, strict=True):
+        closed = _TAG_END.search(text, tag.end(), end)
+        if closed is None and truncated and end == len(text):
+            return _UNREADABLE
+        inner = text[tag.end() : end if closed is None else closed.start()].strip()
+        if not inner:
+            continue
+        if tag["name"]:
+            calls = _whole(f"{tag['name']} {inner}", tools) if inner[:1] == "{" else None
+        else:
+            calls = _whole(inner, tools)
+        if calls is None:
+            return _UNREADABLE
+        found += calls
+    return _reading(found)
+
+
+def _fenced(text: str, tools: Tools) -> Reading | None:
+    """The calls in fences of code; None where no fence holds any.
+
+    A reply that begins with its calls has given them: what it fences later explains them.
+    """
+    found: list[Call] = []
+    place = len(text) - len(text.lstrip())
+    has_begun = text.startswith("```", place)
+    for fence in _FENCE.finditer(text):
+        if found and has_begun and text[place : fence.start()].strip():
+            break
+        inner, place = fence[1].strip(), fence.end()
+        calls = _whole(inner, tools)
+        if calls and _are_offered(calls, tools):
+            found += calls
+        elif _is_attempt(inner, tools):
+            return _reading(found) if found and has_begun else _UNREADABLE
+    return _reading(found) if found else None
+
+
+def _listed(text: str, tools: Tools, *, tries: int) -> Reading | None:
+    """The calls of the first list or object in a text that holds some, and of those next to it."""
+    start = _LIST.search(text)
+    while start is not None and tries > 0:
+        read = _list_at(text, start.start(), tools)
+        if read is not None:
+            found, end = read
+            while read is not None and (following := _FOLLOWING.match(text, end)):
+                read = _list_at(text, following.end(), tools)
+                found, end = (found, end) if read is None else (found + read[0], read[1])
+            return _reading(found)
+        start, tries = _LIST.search(text, start.end()), tries - 1
+    return None
+
+
+def _list_at(text: str, start: int, tools: Tools) -> tuple[list[Call], int] | None:
+    """The calls of the list or object that begins at a place, and where it ends."""
+    written: list[object]
+    try:
+        value, end = _decoder.raw_decode(text, start)
+    except (ValueError, RecursionError):  # no JSON, or thousands of brackets
+        read = element_at(text, start)
+        if read is None:
+            return None
+        written, end = [*read[0]], read[1]
+    else:
+        if is_too_deep(text[start:end]):
+            return None
+        written = value if isinstance(value, list) else [value]
+    calls = calls_of(written, tools, partial(_whole, tools=tools, is_inner=True))
+    return (calls, end) if calls and _are_offered(calls, tools) else None
+
+
+def _in_lines(text: str, tools: Tools) -> Reading | None:
+    """The calls of the lines that are calls; None where no line is."""
+    found: list[Call] = []
+    for line in _LINE.finditer(text):
+        calls = _whole(line[1], tools)
+        if calls and _are_offered(calls, tools):
+            found += calls
+    return _reading(found) if found else None
+
+
+def _are_offered(calls: list[Call], tools: Tools) -> bool:
+    return all(tools.named(call.name) is not None for call in calls)
+
+
+def _is_attempt(text: str, tools: Tools) -> bool:
+    """Whether a text writes a call of a function offered, or begins as nothing but a call does."""
+    if text.lstrip()[:1] in ("[", "{") or _TAG.search(text) is not None:
+        return True
+    return any(
+        tools.named(found[1] or found[2]) is not None for found in _INVOKED.finditer(text)
+    ) or any(tools.named(found[1]) is not None for found in _SAID.finditer(text))

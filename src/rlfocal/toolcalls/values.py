@@ -1,0 +1,123 @@
+"""JSON values: read and written within bounds, so that no text can blow up what handles them."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import TypeAlias, Union
+
+__all__ = [
+    "JSON",
+    "MAX_DEPTH",
+    "compact",
+    "decoded",
+    "is_nested_deeper",
+    "is_too_deep",
+    "number_in",
+    "tidy",
+]
+
+JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", None]
+
+MAX_DEPTH = 64
+"""Lists and objects within one another, at most: deeper values are no arguments of a function."""
+
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_NUMBER = re.compile(
+    r"[-+]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][-+]?[0-9]{1,2})?"
+)
+
+_write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def compact(value: JSON) -> str:
+    """Write a value in one way only: keys sorted, no spaces.
+
+    >>> compact({"b": [1, None], "a": "é"})
+    '{"a":"é","b":[1,null]}'
+    """
+    return _write(value)
+
+
+def is_too_deep(text: str, limit: int = MAX_DEPTH) -> bool:
+    """Say whether JSON text nests deeper than a limit.
+
+    >>> is_too_deep("[" * 3 + "]" * 3, 3), is_too_deep("[" * 4, 3), is_too_deep('["[[[["]', 3)
+    (False, True, False)
+    """
+    if text.count("[") + text.count("{") <= limit:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        if found[0] in "[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif found[0] in "]}":
+            depth -= 1
+    return False
+
+
+def is_nested_deeper(value: object, limit: int = MAX_DEPTH) -> bool:
+    """Say whether lists and objects are within one another more than a limit of times.
+
+    >>> is_nested_deeper([[{}]], 3), is_nested_deeper([[{}]], 2)
+    (False, True)
+    """
+    level = [value]
+    for _ in range(limit + 1):
+        inner: list[object] = []
+        for one in level:
+            if isinstance(one, Mapping):
+                inner += one.values()
+            elif isinstance(one, (list, tuple)):
+                inner += one
+            else:
+                continue
+            inner.append(None)  # an empty one is a level of its own
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+def decoded(text: str) -> JSON | ValueError:
+    """Read JSON text; what cannot be read is returned as the error.
+
+    >>> decoded("[1, 2]"), type(decoded("[1, 2")).__name__
+    ([1, 2], 'JSONDecodeError')
+    """
+    if is_too_deep(text):
+        return ValueError(f"nested deeper than {MAX_DEPTH}")
+    try:
+        value: JSON = json.loads(text, strict=False)
+    except ValueError as error:  # of syntax, and of whole numbers with thousands of digits
+        return error
+    return value
+
+
+def number_in(text: str) -> int | float | None:
+    """The number that a text is as a whole; None for any other text.
+
+    >>> number_in(" 5 "), number_in("5.50"), number_in("5 km"), number_in("1,000")
+    (5, 5.5, None, None)
+    """
+    text = text.strip()
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def tidy(text: str) -> str:
+    """A text without the space around it, its letters composed (NFC), fit to be stored.
+
+    >>> tidy(" cafe\u0301 ") == "café"
+    True
+    """
+    text = text.strip()
+    if text.isascii():
+        return text
+    # Half of a surrogate pair is no character: no file or data base takes it.
+    return unicodedata.normalize("NFC", text).encode("utf-8", "replace").decode().strip()

@@ -1,0 +1,133 @@
+"""Replies where tools are offered: calls in all forms, faulty ones, and those nobody asked for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rlfocal.live.calls import called
+from rlfocal.pool.asking.question import Question
+from rlfocal.pool.types import JsonObject, Response
+
+ADD = {
+    "name": "add",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "a": {"type": "integer"}, "b": {"type": "integer"}, "how": {"enum": ["fast", "slow"]},
+        },
+        "required": ["a"],
+    },
+}  # fmt: skip
+OFFERED = {"tools": [{"type": "function", "function": f} for f in (ADD, {"name": "sub"})]}
+MEANT = '[{"arguments":{"a":1,"b":2},"name":"add"}]'
+
+
+def told(arguments: str, name: str = "add", **more: Any) -> dict[str, Any]:
+    function = {"name": name, "arguments": arguments}
+    return {"id": "c1", "type": "function", "function": function} | more
+
+
+def read(reply: Response, **more: Any) -> Any:
+    return called(Question("1 + 2 =", extra=JsonObject(OFFERED | more)), reply)
+
+
+def test_what_a_client_can_run_is_given_on_as_it_came() -> None:
+    reply = Response("I add.", finish="tool_calls", tool_calls=(told('{"b": 2,  "a": 1}'),))
+    assert read(reply) == (MEANT, reply, "", "")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        told("{'a': 1, 'b': 2}"),  # no JSON
+        told('{"a": 1, "b": 2}', "functions.add"),
+        told('{"a": 1, "b": 2}', id=""),
+        told('"{\\"a\\": 1, \\"b\\": 2}"'),  # a text that holds the arguments
+    ],
+)
+def test_what_a_client_cannot_run_is_written_so_that_it_can(call: dict[str, Any]) -> None:
+    answer, reply, *_ = read(Response("", finish="tool_calls", tool_calls=(call,)))
+    assert answer == MEANT
+    (given,) = reply.tool_calls
+    assert json.loads(given["function"]["arguments"]) == {"a": 1, "b": 2}
+    assert given["function"]["name"] == "add"
+    assert given["id"]
+    assert call["id"] in ("", given["id"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[add(a=1, b=2)]", "```python\nadd(1, 2)\n```",
+        '{"name": "add", "arguments": {"b": 2, "a": 1}}',
+        'Sure.\n<tool_call>{"name": "add", "arguments": {"a": "1", "b": 2}}</tool_call>',
+    ],
+)  # fmt: skip
+def test_a_call_in_a_text_is_a_call(text: str) -> None:
+    answer, reply, *_ = read(Response(text))
+    assert (answer, reply.finish, reply.text) == (MEANT, "tool_calls", "")
+    assert json.loads(reply.tool_calls[0]["function"]["arguments"]) == {"a": 1, "b": 2}
+    again = read(Response(text))[1]
+    assert again.tool_calls == reply.tool_calls  # its id, too
+    assert called(Question("", extra=OFFERED), reply).answer == MEANT
+
+
+def test_two_calls_in_a_text_have_two_names() -> None:
+    _, reply, *_ = read(Response("[add(1), add(1)]"))
+    assert len({call["id"] for call in reply.tool_calls}) == 2
+
+
+def test_words_alone_are_an_answer_of_their_own() -> None:
+    for text in ("Which numbers?", "It is 3."):
+        assert read(Response(text)).answer == "[]"
+    assert read(Response("")).answer is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[mul(a=1)]", "no function 'mul' is offered"), ("[add(b=1)]", "missing argument 'a'"),
+        ("[add(a=1, c=2)]", "unknown argument 'c'"), ("[add(a=1, how='no')]", "not in enum 'how'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_made_is_no_answer(text: str, fault: str) -> None:
+    found = read(Response(text))
+    assert (found.answer, found.fault) == (None, fault)
+    assert found.faulty.startswith('[{"arguments":')
+
+
+def test_another_type_is_an_answer_all_the_same() -> None:
+    assert read(Response("[add(a='one')]")).answer == '[{"arguments":{"a":"one"},"name":"add"}]'
+
+
+NAMED = {"type": "function", "function": {"name": "sub"}}
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "is_wanted"),
+    [
+        ({"tool_choice": "required"}, "It is 3.", False),
+        ({"tool_choice": "required"}, "[add(1)]", True),
+        ({"tool_choice": "none"}, "[add(1)]", False), ({"tool_choice": "none"}, "It is 3.", True),
+        ({"tool_choice": NAMED}, "[add(1)]", False), ({"tool_choice": NAMED}, "[sub()]", True),
+        ({"tool_choice": NAMED}, "It is 3.", False), ({"tool_choice": "auto"}, "It is 3.", True),
+        ({"parallel_tool_calls": False}, "[add(1), sub()]", False),
+        ({"parallel_tool_calls": True}, "[add(1), sub()]", True),
+    ],
+)  # fmt: skip
+def test_what_the_request_rules_out_is_no_answer(
+    more: dict[str, Any], text: str, is_wanted: bool
+) -> None:
+    assert (read(Response(text), **more).answer is not None) == is_wanted
+
+
+def test_without_a_schema_that_can_be_read_calls_are_compared_as_they_stand() -> None:
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"properties": 3}}}]
+    question = Question("", extra={"tools": tools})
+    one, two = (told(text, "f") for text in ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}'))
+    answers = [called(question, Response("", tool_calls=(call,))).answer for call in (one, two)]
+    assert answers[0] == answers[1] == '[["f", {"a": 1, "b": 2}]]'
+    assert called(question, Response("Hello.")).answer == "[]"
