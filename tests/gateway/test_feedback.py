@@ -143,7 +143,8 @@ def test_a_request_without_an_answer_cannot_be_judged() -> None:
     [b"", b"[]", b"{}", b'{"id": 3, "score": 1}', b'{"id": "x"}', b'{"id": "x", "score": 1.5}',
      b'{"id": "x", "score": NaN}', b'{"id": "x", "score": true}', b'{"id": "x", "answer": 3}',
      b'{"id": "x", "score": 1, "answer": "B"}', b'{"id": "x", "score": 1, "label": "B"}',
-     b'{"id": "x", "tool_calls": []}', b'{"id": "x", "outcome": "maybe"}', b'{"id": "x", "tools": []}'],
+     b'{"id": "x", "tool_calls": []}', b'{"id": "x", "outcome": "maybe"}',
+     b'{"id": "x", "tools": []}'],
 )  # fmt: skip
 def test_a_body_that_is_no_judgement_is_refused(body: bytes) -> None:
     with pytest.raises(ApiError) as caught:
