@@ -34,7 +34,7 @@ def replies(dataset: Dataset) -> Iterator[tuple[tuple[str, str], dict[str, Any]]
 
 def test_it_is_real_whole_and_small(table: ResponseTable) -> None:
     assert not table.synthetic
-    assert table.n_queries >= 285
+    assert table.n_queries >= 400
     assert table.recorded.all()
     size = sum(path.stat().st_size for path in FOLDER.iterdir())  # type: ignore[attr-defined]
     assert size < 4e6
