@@ -334,6 +334,13 @@ TABLE: Mapping[str, Quick] = {
         "PARENT --pools 8 --queries 60",
         (r"^figure .* small all$", rf"^\w+( +{NUMBER}){{4}}[* ]$"),
     ),
+    "tool_agent.py": Quick(
+        "--quick",
+        tuple(
+            rf"^\| {name} \| {NUMBER} \[{NUMBER}, {NUMBER}\]( \| {NUMBER}){{3}} \|$"
+            for name in ("hasty", "forgetful", "talker", "quitter", "rash", "rlfocal")
+        ),
+    ),
     "training.py": Quick(
         "--quick",
         (

@@ -8,6 +8,7 @@ import json
 import pkgutil
 import re
 import shlex
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
     exec(compile(path.read_text("utf-8"), str(path), "exec"), {"__name__": "__main__"})
 
 
