@@ -341,6 +341,14 @@ TABLE: Mapping[str, Quick] = {
             for name in ("hasty", "forgetful", "talker", "quitter", "rash", "rlfocal")
         ),
     ),
+    "tool_overhead.py": Quick(
+        "--quick",
+        tuple(
+            rf"^\| {name} \| {NUMBER} \| {NUMBER} \[{NUMBER}, {NUMBER}\] \|$"
+            for name in ("plain", "1 tools", "8 tools", "32 tools")
+        ),
+        judges_speed=True,
+    ),
     "training.py": Quick(
         "--quick",
         (

@@ -28,8 +28,15 @@ def says(body: Mapping[str, Any]) -> Said:
 
 def test_calls_are_collected_and_judged(tmp_path: Path, run: Run) -> None:
     queries, pool = tmp_path / "queries.jsonl", tmp_path / "pool.toml"
-    rows = [{"query_id": "q1", "prompt": "Add 3 and 4.", "tools": json.dumps(TOOLS),
-             "label": "math.add(3, 4)"}, {"query_id": "q2", "prompt": "3 + 4 =", "label": "7"}]
+    rows = [
+        {
+            "query_id": "q1",
+            "prompt": "Add 3 and 4.",
+            "tools": json.dumps(TOOLS),
+            "label": "math.add(3, 4)",
+        },
+        {"query_id": "q2", "prompt": "3 + 4 =", "label": "7"},
+    ]
     queries.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
     with StubThread(StubServer(says)) as stub:
         members = "".join(

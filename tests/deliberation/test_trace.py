@@ -30,6 +30,7 @@ CALLS = st.builds(
     cost_usd=st.none() | NUMBER,
     n_prompt_tokens=st.none() | st.integers(0, 99),
     n_completion_tokens=st.none() | st.integers(0, 99),
+    n_cached_tokens=st.none() | st.integers(0, 99),
     failure=st.none() | TEXT,
     detail=st.none() | TEXT,
     uncertain_cost_usd=st.none() | NUMBER,
@@ -67,6 +68,7 @@ TRACES = st.builds(
     paid_usd=NUMBER,
     members_s=NUMBER,
     held_back=st.none() | HELD_BACK,
+    by_session=st.booleans(),
 )
 
 
@@ -166,6 +168,19 @@ def test_one_look_a_round_says_whom_to_ask_and_what_is_believed() -> None:
     assert [part.spent for part in trace.rounds] == [1.0, 2.0]
     assert [part.probability_of_stopping for part in trace.rounds] == [0.25, 0.25]
     assert trace.rounds[1].probabilities == {"7": 0.5, "8": 0.5}
+
+
+def test_a_session_says_whom_to_ask_first_unless_one_of_them_cannot_be_asked() -> None:
+    strategy = Twice()
+    talk = Deliberation(strategy, "abc", "call")
+    assert talk.first(view(0), (1, 2)).tolist() == [False, True, True]
+    assert talk.trace.by_session
+    assert strategy.n_looks == 0
+    assert "as in the session's last request" in str(talk.trace)
+    talk = Deliberation(strategy, "abc", "call")
+    assert talk.first(view(1), (0, 1)).tolist() == strategy.decide(view(1)).ask[0].tolist()
+    assert not talk.trace.by_session
+    assert "by_session" not in talk.trace.as_json()
 
 
 class Even(Base):

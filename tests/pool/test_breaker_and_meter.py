@@ -181,6 +181,40 @@ def test_price_by_hand() -> None:
             Price(0.0, wrong)
 
 
+def test_cached_tokens_have_a_price_of_their_own_or_the_usual_one() -> None:
+    price, usual = Price(2.0, 10.0, cached_usd_per_million=0.5), Price(2.0, 10.0)
+    assert price.of(1000, 100) == usual.of(1000, 100) == pytest.approx(0.003)
+    assert usual.of(1000, 100, n_cached=800) == pytest.approx(0.003)
+    assert price.of(1000, 100, n_cached=800) == pytest.approx(0.0018)
+    assert price.of(1000, 100, n_cached=0) == pytest.approx(0.003)
+    # Of a count that cannot be, all that there is.
+    assert price.of(1000, 0, n_cached=10**6) == pytest.approx(0.0005)
+    assert price.charged(ASKED, 1000, 100, n_cached=800) == (pytest.approx(0.0018), 0.0)
+    # Where the prompt was not counted, what is said of a part of it takes nothing off its most.
+    _, beyond = price.charged(ASKED, None, 100, n_cached=800)
+    assert beyond == pytest.approx(usual.charged(ASKED, None, 100)[1])
+    assert price.most(ASKED) == usual.most(ASKED)
+    for wrong in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="at least 0"):
+            Price(2.0, 10.0, cached_usd_per_million=wrong)
+    with pytest.raises(ValueError, match="no more than others: 3 is more than 2"):
+        Price(2.0, 10.0, cached_usd_per_million=3.0)
+
+
+def test_the_meter_takes_what_came_from_a_cache_at_its_price() -> None:
+    async def cost(price: Price, reply: Response) -> float | None:
+        member = Member()
+        member.next = reply
+        return (await Metered(member, price).send(ASKED, timeout_s=1)).cost_usd
+
+    warm = Response("a", n_prompt_tokens=1000, n_completion_tokens=10, n_cached_tokens=900)
+    price = Price(1.0, 2.0, cached_usd_per_million=0.1)
+    assert asyncio.run(cost(price, warm)) == pytest.approx(210e-6)
+    assert asyncio.run(cost(price, replace(warm, n_cached_tokens=None))) == pytest.approx(1020e-6)
+    assert asyncio.run(cost(Price(1.0, 2.0), warm)) == pytest.approx(1020e-6)
+    assert asyncio.run(cost(price, replace(warm, cost_usd=0.5))) == 0.5
+
+
 def test_the_meter_adds_up_and_keeps_what_the_server_charged() -> None:
     async def go() -> None:
         member = Member()

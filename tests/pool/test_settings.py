@@ -59,6 +59,14 @@ def test_a_pool_is_read_with_paths_relative_to_it(tmp_path: Path) -> None:
     assert [member.name for member in pool.members] == ["big", "small, letters"]
     assert pool.endpoint_of(pool.members[1]) is local
     assert pool.prices["big-1"].completion == 15.0
+    assert pool.prices["big-1"].cached is None
+
+
+def test_what_a_cache_takes_off_may_be_said(tmp_path: Path) -> None:
+    pool = read_pool(
+        written(tmp_path, replaced("completion = 15.0", "completion = 15.0\ncached = 0.25"))
+    )
+    assert pool.prices["big-1"].cached == 0.25
 
 
 def replaced(old: str, new: str) -> str:

@@ -77,6 +77,53 @@ def test_tokens_by_hand(usage: dict[str, Any], expected: tuple[int | None, int |
     assert counts(**usage) == expected
 
 
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 5}, (10, None)),
+        # OpenAI, and Responses.
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 8}}, (10, 8)),
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 0}}, (10, 0)),
+        ({"prompt_tokens": 10, "prompt_tokens_details": None}, (10, None)),
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"audio_tokens": 1}}, (10, None)),
+        ({"input_tokens": 210, "input_tokens_details": {"cached_tokens": 200},
+          "output_tokens": 5}, (210, 200)),
+        # Anthropic, whose input leaves out what was read from the cache.
+        ({"input_tokens": 10, "cache_read_input_tokens": 200,
+          "cache_creation_input_tokens": 100, "output_tokens": 5}, (310, 200)),
+        ({"inputTokens": 10, "outputTokens": 5, "totalTokens": 215,
+          "cacheReadInputTokens": 200}, (210, 200)),
+        # Through a router that tells it in two places.
+        ({"prompt_tokens": 210, "prompt_tokens_details": {"cached_tokens": 200},
+          "cache_read_input_tokens": 200}, (210, 200)),
+        ({"prompt_tokens": 210, "prompt_tokens_details": {"cached_tokens": 0},
+          "cache_read_input_tokens": 200}, (210, 200)),
+        ({"prompt_tokens": 210, "prompt_tokens_details": {"cached_tokens": 150},
+          "cache_read_input_tokens": 200}, (210, 150)),
+        # DeepSeek, llama.cpp, Gemini, Moonshot.
+        ({"prompt_tokens": 10, "prompt_cache_hit_tokens": 8, "prompt_cache_miss_tokens": 2},
+         (10, 8)),
+        ({"prompt_n": 3, "cache_n": 7, "predicted_n": 5}, (10, 7)),
+        ({"prompt_tokens": 10, "completion_tokens": 5, "prompt_n": 3, "cache_n": 7}, (10, 7)),
+        ({"promptTokenCount": 10, "cachedContentTokenCount": 8, "candidatesTokenCount": 5},
+         (10, 8)),
+        ({"prompt_tokens": 10, "cached_tokens": 8}, (10, 8)),
+        # What cannot be right.
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 11}}, (10, None)),
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": -1}}, (10, None)),
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": True}}, (10, None)),
+        ({"prompt_tokens": 10, "prompt_tokens_details": {"cached_tokens": 2.5}}, (10, None)),
+        ({"prompt_tokens_details": {"cached_tokens": 8}}, (None, None)),
+        ({"prompt_tokens": 0, "cached_tokens": 0}, (None, None)),
+    ],
+)  # fmt: skip
+def test_what_came_from_a_cache(
+    usage: dict[str, Any], expected: tuple[int | None, int | None]
+) -> None:
+    found = read_usage(usage, has_output=True)
+    assert (found.n_prompt, found.n_cached) == expected
+
+
 def test_nothing_said_may_take_nothing() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 0}
     assert read_usage(usage, has_output=False) == Usage(9, 0)
@@ -147,7 +194,8 @@ VALUES = (
 @given(
     st.dictionaries(
         st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "cost",
-                         "reasoning_tokens", "input_tokens"]),
+                         "reasoning_tokens", "input_tokens", "cached_tokens",
+                         "cache_read_input_tokens"]),
         VALUES,
     )
 )  # fmt: skip
@@ -156,3 +204,6 @@ def test_any_usage_is_counts_within_reason_or_not_known(usage: dict[str, Any]) -
     for count in (found.n_prompt, found.n_completion):
         assert count is None or (type(count) is int and 0 < count < 2**32)
     assert found.cost_usd is None or 0 < found.cost_usd < 1e7
+    if found.n_cached is not None:
+        assert found.n_prompt is not None
+        assert 0 <= found.n_cached <= found.n_prompt
