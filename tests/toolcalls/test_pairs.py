@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rlfocal.toolcalls import ToolCallExtractor
+from rlfocal.toolcalls import NO_CALL, Outcome, ToolCallExtractor, read_text
 
 CITY = '"city": "Oslo"'
 
@@ -173,21 +173,26 @@ DIFFERENT = {
 }
 
 
+def meant(reader: ToolCallExtractor, text: str) -> str | None:
+    """The calls of a text, an answer or not."""
+    reading = read_text(text, reader.tools)
+    return NO_CALL if reading.outcome is Outcome.NO_CALL else reader.meant(reading)
+
+
 def test_there_are_enough_pairs() -> None:
     assert len(SAME) + len(DIFFERENT) >= 60
 
 
 @pytest.mark.parametrize(("a", "b"), SAME.values(), ids=SAME)
 def test_calls_that_mean_the_same_are_one_string(reader: ToolCallExtractor, a: str, b: str) -> None:
-    assert reader.extract(a) is not None
-    assert reader.extract(a) == reader.extract(b)
-    assert reader.equal(a, b)
-    assert reader.equal(b, a)
+    assert meant(reader, a) is not None
+    assert meant(reader, a) == meant(reader, b)
+    assert reader.equal(a, b) == reader.equal(b, a) == (reader.extract(a) is not None)
 
 
 @pytest.mark.parametrize(("a", "b"), DIFFERENT.values(), ids=DIFFERENT)
 def test_calls_that_differ_are_two(reader: ToolCallExtractor, a: str, b: str) -> None:
-    assert reader.extract(a) is not None
-    assert reader.extract(b) is not None
+    assert meant(reader, a) is not None
+    assert meant(reader, a) != meant(reader, b)
     assert not reader.equal(a, b)
     assert not reader.equal(b, a)

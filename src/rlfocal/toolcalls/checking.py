@@ -16,7 +16,7 @@ from rlfocal.toolcalls.parsing import Call
 from rlfocal.toolcalls.schema import Schema, Tools
 from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact
 
-__all__ = ["Fault", "Violation", "violations"]
+__all__ = ["GRAVE", "Fault", "Violation", "violations"]
 
 
 class Fault(StrEnum):
@@ -27,6 +27,11 @@ class Fault(StrEnum):
     UNKNOWN_ARGUMENT = "unknown argument"
     WRONG_TYPE = "wrong type"
     NOT_IN_ENUM = "not in enum"
+
+
+GRAVE = frozenset(Fault) - {Fault.WRONG_TYPE}
+"""What makes a call no answer: of 117 recorded calls with one of these 2 were right, of 312 with a
+value of another type than the schema says 127."""
 
 
 class Violation(NamedTuple):

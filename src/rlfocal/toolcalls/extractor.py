@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rlfocal.toolcalls.canonical import NO_CALL, canonical
+from rlfocal.toolcalls.checking import GRAVE, Violation, violations
 from rlfocal.toolcalls.parsing import (
     MAX_TEXT,
     Outcome,
@@ -55,7 +56,8 @@ class ToolCallExtractor:
 
         Returns:
             `"[]"` for prose without an attempt at a call: to call nothing is an answer, too; None
-            for an attempt that cannot be read, and for no text at all.
+            for an attempt that cannot be read, for calls that break what their functions ask for
+            (`faults`), and for no text at all.
         """
         return self.form(read_text(text, self.tools, truncated=truncated))
 
@@ -69,11 +71,20 @@ class ToolCallExtractor:
         return first is not None and first == self.extract(b)
 
     def form(self, reading: Reading) -> str | None:
-        """Return the canonical form of what was read; None where it is unreadable, or too long."""
-        if reading.outcome is Outcome.UNREADABLE:
-            return None
+        """Return the canonical form of what was read; None where that is no answer."""
         if reading.outcome is Outcome.NO_CALL:
             return NO_CALL
+        form = self.meant(reading)
+        return None if form is None or self.faults(reading) else form
+
+    def faults(self, reading: Reading) -> list[Violation]:
+        """How calls break what their functions ask for, so that they are no answer."""
+        return [one for one in violations(reading.calls, self.tools) if one.fault in GRAVE]
+
+    def meant(self, reading: Reading) -> str | None:
+        """Return the canonical form of calls, faulty or not; None where it is too long or deep."""
+        if reading.outcome is not Outcome.CALLS:
+            return None
         try:
             form = canonical(reading.calls, self.tools)
         except ValueError:  # too deep
