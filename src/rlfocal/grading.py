@@ -104,10 +104,12 @@ class Grader:
         scores, n_bounds = None, 0
         if choices and member.answers == "option-scores":
             answer, scores, n_bounds = _scored_options(reply, member, len(choices))
-        elif reply.tool_calls and query.get("tools"):
+        elif reply.tool_calls and query.get("tools") and not choices:
             answer = call_extractor(query["tools"]).of_calls(reply.tool_calls)
         else:
             text = unmarked(reply.text) if member.reads else reply.text
+            if query.get("tools") and not choices:
+                text = without_thinking(text) or ""
             answer = self._reader(query).extract(text, truncated=reply.finish == "length")
         return Grade(answer, self._worth(query, answer, reply.written), scores, n_bounds)
 

@@ -16,6 +16,7 @@ from rlfocal.deliberation.held_back import HeldBack
 from rlfocal.deliberation.trace import CallRecord, Deliberation, Round, Trace
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.errors import Failure
+from rlfocal.readers import ReaderInfo, Reads
 
 TEXT = st.text(max_size=5)
 NUMBER = st.floats(allow_nan=False, allow_infinity=False)
@@ -173,14 +174,59 @@ def test_one_look_a_round_says_whom_to_ask_and_what_is_believed() -> None:
 def test_a_session_says_whom_to_ask_first_unless_one_of_them_cannot_be_asked() -> None:
     strategy = Twice()
     talk = Deliberation(strategy, "abc", "call")
-    assert talk.first(view(0), (1, 2)).tolist() == [False, True, True]
+    assert talk.first(view(0), (1, 2)).tolist() == [False, True, False]
     assert talk.trace.by_session
-    assert strategy.n_looks == 0
     assert "as in the session's last request" in str(talk.trace)
     talk = Deliberation(strategy, "abc", "call")
     assert talk.first(view(1), (0, 1)).tolist() == strategy.decide(view(1)).ask[0].tolist()
     assert not talk.trace.by_session
     assert "by_session" not in talk.trace.as_json()
+
+
+class AtOnce(Base):
+    """Some members at once, and nobody after them."""
+
+    name = "at-once"
+
+    def __init__(self, *wanted: int) -> None:
+        self._wanted = list(wanted)
+
+    def decide(self, view: View) -> Decision:
+        ask = np.zeros_like(view.asked)
+        ask[0, self._wanted] = True
+        return Decision(ask & ~view.asked & (view.n_rounds == 0)[:, None], view.support.sum(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept", "asked"),
+    [
+        ((0, 1), (1, 2), {1, 2}),
+        ((0,), (1, 0), {0}),
+        ((0, 1, 2), (2,), {0, 1, 2}),
+        ((0, 1), (2,), {0, 2}),
+        ((0, 1), (), {0, 1}),
+    ],
+)
+def test_a_session_asks_as_many_as_the_strategy_wants(
+    wanted: tuple[int, ...], kept: tuple[int, ...], asked: set[int]
+) -> None:
+    talk = Deliberation(AtOnce(*wanted), "abc", "call")
+    assert set(np.flatnonzero(talk.first(view(0), kept)).tolist()) == asked
+    assert talk.trace.by_session == (asked != set(wanted))
+
+
+def test_a_session_stands_in_where_the_strategy_wants_those_alone_that_are_passed_over() -> None:
+    talk = Deliberation(AtOnce(0), "abc", "call")
+    passed_over = replace(view(0), asked=np.array([[True, False, False]]))
+    assert talk.first(passed_over, (2,)).tolist() == [False, False, True]
+    assert talk.trace.by_session
+
+
+def test_no_session_comes_between_a_reader_and_those_whom_it_reads() -> None:
+    reads = Reads.of("abc", {"c": ReaderInfo(reads=["a", "b"], reading="judge")})
+    talk = Deliberation(AtOnce(2), "abc", "call", reads=reads)
+    assert talk.first(view(0), (0, 1)).tolist() == [False, False, True]
+    assert not talk.trace.by_session
 
 
 class Even(Base):

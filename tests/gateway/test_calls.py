@@ -28,6 +28,10 @@ def calling(arguments: str) -> Reply:
     return Reply(tool_calls=[{"id": "c1", "type": "function", "function": function}])
 
 
+def _now(said: Any) -> Any:
+    return said() if callable(said) else said
+
+
 @pytest.fixture
 def ask(
     serve: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
@@ -38,7 +42,7 @@ def ask(
     def served(said: dict[str, Any]) -> Iterator[Any]:
         folder = trained(tmp_path_factory, "plurality")
         with (
-            SpyUpstream(lambda got: said[got.body["model"]]) as spy,
+            SpyUpstream(lambda got: _now(said[got.body["model"]])) as spy,
             serve(folder=folder, edit=aimed_at(spy.base_url)) as (found, _),
         ):
             yield found
@@ -89,6 +93,16 @@ def test_what_breaks_its_schema_has_no_vote(ask: Ask) -> None:
 
 def test_where_all_break_it_one_is_given_without_any_confidence(ask: Ask) -> None:
     found = ask(dict.fromkeys(("plain", "letters", "sampled", "hasty"), calling('{"n": 1}')))
+    assert arguments(found) == {"n": 1}
+    assert found["rlfocal"]["confidence"] == 0
+
+
+def test_of_samples_that_break_it_one_of_these_is_given(ask: Ask) -> None:
+    turns = iter(["", "", "", ""])  # three samples are asked at once, in no order
+    drawn = iter([Reply(""), calling('{"n": 1}'), calling('{"n": 1}')])
+    said: dict[str, Any] = dict.fromkeys(("plain", "letters", "hasty"), lambda: next(turns))
+    said["sampled"] = lambda: next(drawn, calling('{"n": 1}'))
+    found = ask(said)
     assert arguments(found) == {"n": 1}
     assert found["rlfocal"]["confidence"] == 0
 

@@ -187,7 +187,7 @@ def test_a_fault_in_the_middle_of_a_stream_tells_nothing_either(
         def crash(*_: Any, **__: Any) -> Any:
             raise RuntimeError(f"{PROMPT} {KEY} {served.key}")
 
-        monkeypatch.setattr("rlfocal.gateway.backends.member.as_called", crash)
+        monkeypatch.setattr("rlfocal.gateway.backends.member.in_one_line", crash)
         reply = ask(served, PROMPT, model="plain", stream=True)
         assert reply.status_code == 200
         assert '"code":"internal_error"' in reply.text

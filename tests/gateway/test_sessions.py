@@ -300,7 +300,6 @@ def test_what_a_session_decides_is_no_episode_and_its_name_is_nowhere(
         first, second = rows()
     assert first.episode is not None
     assert second.episode is None
-    assert second.trace["by_session"] is True
     assert name not in caplog.text
     for path in tmp_path.glob("gateway.db*"):
         assert name.encode() not in path.read_bytes()

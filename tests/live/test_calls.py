@@ -89,8 +89,11 @@ def test_words_alone_are_an_answer_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("[mul(a=1)]", "no function 'mul' is offered"), ("[add(b=1)]", "missing argument 'a'"),
-        ("[add(a=1, c=2)]", "unknown argument 'c'"), ("[add(a=1, how='no')]", "not in enum 'how'"),
+        ("[mul(a=1)]", "unknown function"), ("[add(b=1)]", "missing argument 'a'"),
+        ("[add(a=1, c=2)]", "unknown argument"), ("[add(a=1, how='no')]", "not in enum 'how'"),
+        ("[add(how='no', c=1)]", "missing argument 'a'; unknown argument; not in enum 'how'"),
+        ("[add(1, how='no'), mul(), mul(), mul(), mul()]",
+         "not in enum 'how'; unknown function; 3 more"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_made_is_no_answer(text: str, fault: str) -> None:
@@ -111,7 +114,7 @@ NAMED = {"type": "function", "function": {"name": "sub"}}
     [
         ({"tool_choice": "required"}, "It is 3.", False),
         ({"tool_choice": "required"}, "[add(1)]", True),
-        ({"tool_choice": "none"}, "[add(1)]", False), ({"tool_choice": "none"}, "It is 3.", True),
+        ({"tool_choice": "none"}, "[add(1)]", True), ({"tool_choice": "none"}, "It is 3.", True),
         ({"tool_choice": NAMED}, "[add(1)]", False), ({"tool_choice": NAMED}, "[sub()]", True),
         ({"tool_choice": NAMED}, "It is 3.", False), ({"tool_choice": "auto"}, "It is 3.", True),
         ({"parallel_tool_calls": False}, "[add(1), sub()]", False),
@@ -122,6 +125,36 @@ def test_what_the_request_rules_out_is_no_answer(
     more: dict[str, Any], text: str, is_wanted: bool
 ) -> None:
     assert (read(Response(text), **more).answer is not None) == is_wanted
+
+
+def test_what_is_thought_is_not_called() -> None:
+    assert read(Response("<think>add(1)?\nadd(1)\n</think>\nWhich numbers?")).answer == "[]"
+    thought = read(Response("<think>[sub()]?</think>[add(1, 2)]"))
+    assert thought.answer == MEANT
+    assert read(Response("<think>[sub()]")).answer is None  # cut off
+
+
+def test_a_call_that_is_shown_where_none_may_be_made_is_words() -> None:
+    reply = Response("Like so: ```add(1)```")
+    assert read(reply, tool_choice="none") == ("[]", reply, "", "")
+    native = Response("", tool_calls=(told('{"a": 1}'),))
+    assert read(native, tool_choice="none").answer is None
+
+
+def test_constants_that_are_no_json_are_written_anew() -> None:
+    answer, reply, *_ = read(Response("", tool_calls=(told('{"a": 1, "b": NaN}'),)))
+    assert answer is not None
+    text = reply.tool_calls[0]["function"]["arguments"]
+    assert "NaN" not in text.replace('"NaN"', "")
+
+
+def test_half_a_character_breaks_nothing() -> None:
+    enum = {"tools": [{"type": "function", "function": {
+        "name": "f", "parameters": {"properties": {"a": {"enum": ["\ud800", "b"]}}},
+    }}]}  # fmt: skip
+    call = told('{"a": "\\ud800"}', "functions.f")
+    found = called(Question("", extra=JsonObject(enum)), Response("", tool_calls=(call,)))
+    assert found.reply.tool_calls[0]["function"]["name"] == "f"
 
 
 def test_without_a_schema_that_can_be_read_calls_are_compared_as_they_stand() -> None:

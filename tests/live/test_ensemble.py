@@ -15,10 +15,11 @@ from rlfocal.deliberation.view import Decision, View
 from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.errors import ConfigError, NobodyAnswered
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
+from rlfocal.live.replies import record_of
 from rlfocal.pool.asking.prompting import request_for
 from rlfocal.pool.member import MemberSettings
 from rlfocal.pool.stub import Fault, Said, prompt_of
-from rlfocal.pool.types import Message
+from rlfocal.pool.types import Message, Response
 
 Live = Callable[..., Any]
 Says = Callable[[Mapping[str, Any]], Said]
@@ -268,3 +269,33 @@ def test_a_trace_is_plain_json(checkpoint: Checkpoint, live: Live) -> None:
     assert figures["rounds"][-1]["spent"] == len(said)
     for s in said:
         assert "failure" in s or np.isclose(s["cost"], 1.0)
+
+
+def test_whom_a_caller_names_is_asked_first_and_the_strategy_decides_the_rest(
+    learned: Checkpoint, live: Live
+) -> None:
+    def first(*names: str, price: float) -> tuple[list[str], bool]:
+        begin = lambda e: e.begin(SUM, first=names).run(60.0)  # noqa: E731
+        trace = live(learned, begin, price=price).trace
+        return [call.member for call in trace.rounds[0].asked], trace.by_session
+
+    everybody, _ = first(price=0)
+    assert sorted(everybody) == sorted(learned.description.members)
+    assert first("hasty", price=0) == (everybody, False)
+    usual, _ = first(price=0.3)
+    assert len(usual) == 1
+    assert usual != ["hasty"]
+    assert first("hasty", price=0.3) == (["hasty"], True)
+    assert first("hasty", "nobody", price=0.3) == (usual, False)
+
+
+def test_cached_tokens_of_samples_add_up_where_their_prompts_are_known() -> None:
+    def cached(*pairs: tuple[int | None, int | None]) -> int | None:
+        replies = [Response("7", n_prompt_tokens=n, n_cached_tokens=c) for n, c in pairs]
+        return record_of("m", replies, cost=1.0).n_cached_tokens
+
+    assert cached((10, 8), (10, 9)) == 17
+    assert cached((10, 8), (10, None)) == 8
+    assert cached((10, 0)) == 0
+    assert cached((10, None)) is None
+    assert cached((10, 8), (None, 9)) is None

@@ -18,8 +18,8 @@ import numpy as np
 from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.held_back import HeldBack
 from rlfocal.deliberation.replay import decided
+from rlfocal.deliberation.rounds import CallRecord, Round, known_fields, named_by
 from rlfocal.deliberation.view import View
-from rlfocal.errors import Failure
 from rlfocal.markup import Displayed, Grid, Sheet, one_line
 from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records import BoolArray
@@ -28,105 +28,6 @@ __all__ = ["CallRecord", "Deliberation", "Round", "Trace", "named_by"]
 
 _N_SHOWN = 4
 """Candidates named in a round."""
-_ALWAYS = ("answer", "support")
-"""Fields of a call that are written even where they are not known."""
-_FORMER = {
-    "shut": "circuit_open", "waited_s": "members_s", "acting": "policy",
-    "unsettled_usd": "uncertain_cost_usd",
-}  # fmt: skip
-"""Names in traces that an earlier version wrote → today's."""
-
-
-@dataclass(frozen=True)
-class CallRecord:
-    """The outcome of asking one member."""
-
-    member: str
-    answer: str | None = None
-    """None where it failed or gave no usable answer."""
-    support: float | None = None
-    """How strongly it backs that answer, in [0, 1]."""
-    cost: float = 0.0
-    """In the unit that the strategy reckons in."""
-    text: str | None = None
-    """Its full reply, where it is at hand."""
-    latency_s: float | None = None
-    cost_usd: float | None = None
-    n_prompt_tokens: int | None = None
-    n_completion_tokens: int | None = None
-    failure: str | None = None
-    """The kind of failure; None for a reply."""
-    detail: str | None = None
-    """The failure in words; or why a reply is no answer: calls that break their schema."""
-    uncertain_cost_usd: float | None = None
-    """What its replies may cost beyond `cost_usd`, at most: its server has not counted."""
-    read: tuple[tuple[str, ...], ...] | None = None
-    """Of a member that reads others: whose replies each of its samples was shown, in that order;
-    last its own earlier one."""
-    verdict: tuple[str | None, ...] | None = None
-    """Of a judge: whose reply each of its samples named; empty for none of them, None where it
-    named none clearly."""
-
-    @property
-    def reading(self) -> str:
-        """Whom it read, and whom it named, in words; empty for one that reads nobody.
-
-        >>> CallRecord("j", read=(("a", "b"), ("b", "a")), verdict=("a", None)).reading
-        'read a, b (named a); b, a (named nobody)'
-        """
-        if not self.read:
-            return ""
-        named = [""] * len(self.read)
-        for k, name in enumerate(self.verdict or ()):
-            named[k] = f" (named {name or ('none of them' if name == '' else 'nobody')})"
-        parts = [f"{', '.join(one)}{name}" for one, name in zip(self.read, named, strict=True)]
-        return f"read {'; '.join(dict.fromkeys(parts))}"
-
-    @property
-    def was_cancelled(self) -> bool:
-        """True where its reply was not waited for, because the answer was certain without it."""
-        return self.failure == Failure.CANCELLED
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values; what is not known is left out."""
-        return {k: v for k, v in vars(self).items() if v is not None or k in _ALWAYS}
-
-    @classmethod
-    def of_json(cls, found: Mapping[str, Any]) -> Self:
-        """Undo `as_json`; fields that this version does not know are passed over."""
-        known = _known(found, _CALL_FIELDS)
-        if "read" in known:
-            known["read"] = tuple(map(tuple, known["read"]))
-        if "verdict" in known:
-            known["verdict"] = tuple(known["verdict"])
-        return cls(**known)
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round."""
-
-    asked: tuple[CallRecord, ...]
-    probabilities: dict[str, float]
-    """Of the leading candidates, after it."""
-    spent: float
-    """So far, in the unit of cost."""
-    probability_of_stopping: float | None = None
-    """After it; None where the strategy has no such thing."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return vars(self) | {"asked": [call.as_json() for call in self.asked]}
-
-    @classmethod
-    def of_json(cls, found: Mapping[str, Any]) -> Self:
-        """Undo `as_json`."""
-        return cls(
-            tuple(map(CallRecord.of_json, found.get("asked", ()))),
-            dict(found.get("probabilities", {})),
-            found.get("spent", 0.0),
-            found.get("probability_of_stopping"),
-        )
 
 
 @dataclass
@@ -171,6 +72,9 @@ class Trace(Displayed):
     """Members that were not asked because nobody of those they read has replied."""
     held_back: HeldBack | None = None
     """The call that `answer` is, where it was not given for want of confidence."""
+    by_session: bool = False
+    """Whether members were asked first because the last request of the client's session had begun
+    with them, in place of others whom the strategy wanted."""
 
     def _sheet(self) -> Sheet:
         price = "" if self.price is None else f", price of a call {self.price:g}"
@@ -183,6 +87,7 @@ class Trace(Displayed):
             f"{self.strategy}{price}",
             (
                 self.why or "",
+                "asked first: as in the session's last request" if self.by_session else "",
                 Grid("rounds", ("round", "asked", "answered", "support", "then likeliest"), rows),
                 f"stopped: {self.stopped}; not asked: {', '.join(self.not_asked) or 'nobody'}",
                 self.unread,
@@ -236,6 +141,8 @@ class Trace(Displayed):
         found["rounds"] = [part.as_json() for part in self.rounds]
         if self.held_back is not None:
             found["held_back"] = self.held_back.as_json()
+        if self.by_session:
+            found["by_session"] = True
         found["not_asked"] = self.not_asked
         return found if self.synthesis is None else found | {"synthesis": self.synthesis.as_json()}
 
@@ -245,7 +152,7 @@ class Trace(Displayed):
 
         What this version does not know is passed over, and what is missing is as in a new trace.
         """
-        known = _known(found, _TRACE_FIELDS)
+        known = known_fields(found, _TRACE_FIELDS)
         known["members"] = tuple(known.get("members", ()))
         known["rounds"] = [Round.of_json(part) for part in known.get("rounds", ())]
         known["circuit_open"] = list(known.get("circuit_open", ()))
@@ -257,18 +164,6 @@ class Trace(Displayed):
         if known.get("synthesis") is not None:
             known["synthesis"] = CallRecord.of_json(known["synthesis"])
         return cls(**known)
-
-
-def named_by(read: Sequence[str], verdict: int | None) -> str | None:
-    """Whom a judge named: a name; empty for none of them; None where it named none clearly.
-
-    Args:
-        read: whose replies it was shown, in order.
-        verdict: the place of one among these, from 0; -1 for none of them.
-    """
-    if verdict is None or verdict >= len(read):
-        return None
-    return "" if verdict < 0 else read[verdict]
 
 
 def _who(call: CallRecord) -> str:
@@ -283,15 +178,8 @@ def _said(call: CallRecord) -> tuple[str, str]:
     return one_line(call.answer, 30), "-" if call.support is None else f"{call.support:.2f}"
 
 
-def _known(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """The fields present, by their present names."""
-    today = {_FORMER.get(name, name): value for name, value in found.items()}
-    return {name: today[name] for name in names if name in today}
-
-
-_CALL_FIELDS = tuple(f.name for f in fields(CallRecord))
 _TRACE_FIELDS = tuple(f.name for f in fields(Trace))
-_SELDOM = ("synthesis", "readers", "nothing_to_read", "held_back")
+_SELDOM = ("synthesis", "readers", "nothing_to_read", "held_back", "by_session")
 _ALWAYS_OF_TRACE = tuple(name for name in _TRACE_FIELDS if name not in _SELDOM)
 """Fields of a trace that are written even where they say nothing."""
 
@@ -347,13 +235,29 @@ class Deliberation:
         self.trace.policy = None if now is None else now.name
         self.trace.why = f"{acting.name} would act, but a member has failed"
 
-    def first(self, view: View) -> BoolArray:
+    def first(self, view: View, kept: Sequence[int] = ()) -> BoolArray:
         """bool[N]: members to ask in the first round.
 
         Args:
             view: of this one query, before any reply.
+            kept: whom a session would ask in place of others, as many as the strategy wants. Where
+                one of them cannot be asked, or it wants a member that reads others, it decides.
         """
-        return np.asarray(decided(self.strategy, view).ask[0])
+        own = np.asarray(decided(self.strategy, view).ask[0])
+        if not len(kept) or view.asked[0, list(kept)].any() or self._reads_any(own):
+            return own
+        # One that asks all at once would never ask those whom a smaller session leaves out.
+        chosen = np.flatnonzero(own).tolist()
+        order = dict.fromkeys([*(n for n in chosen if n in kept), *kept, *chosen])
+        wanted = np.zeros_like(own)
+        # It wants nobody where those whom it would ask are passed over.
+        wanted[list(order)[: max(1, len(chosen))]] = True
+        self.trace.by_session = bool((wanted != own).any())
+        return wanted
+
+    def _reads_any(self, wanted: BoolArray) -> bool:
+        members = self.trace.members
+        return any(members[n] in self.trace.readers for n in np.flatnonzero(wanted).tolist())
 
     def record_round(
         self,

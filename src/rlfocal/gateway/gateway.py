@@ -33,6 +33,7 @@ from rlfocal.gateway.judged.labels import JudgedLabels, LabelCounter
 from rlfocal.gateway.metrics import Gauges, Metrics
 from rlfocal.gateway.policies import Policies
 from rlfocal.gateway.repeats.records import Records
+from rlfocal.gateway.sessions import Sessions
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.processes import BEAT_S
@@ -125,7 +126,7 @@ class Gateway:
         )
         self.metrics = Metrics(self._gauges)
         self.door, self.connections = Door(self.access, settings), Connections(settings)
-        self.records = Records()
+        self.records, self._sessions = Records(), Sessions(settings)
         self.places = Places(settings)
         self.started_at = time.time()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -223,6 +224,7 @@ class Gateway:
                 chat,
                 synthesiser=self._synthesiser,
                 exploration=exploration,
+                session=self._sessions.of(key, chat),
             )
         return Completion(
             backend, id_, key, chat, started,

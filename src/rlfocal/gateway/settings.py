@@ -63,6 +63,11 @@ class GatewaySettings(Settings):
     """...for so long."""
     circuit_fair_s: Positive = 5.0
     """A call that was given less time than this may time out without being counted."""
+    sessions: Annotated[int, Field(ge=0)] = 8192
+    """Of clients (`prompt_cache_key`), of which each process remembers who was asked first; one API
+    key has at most an eighth of them; 0 for none."""
+    session_s: Positive = 3600.0
+    """After its last request, until a session is forgotten."""
     keep_requests: Count = 100_000
     """Rows of the log of requests; older ones are deleted."""
     keep_prompts: bool = False

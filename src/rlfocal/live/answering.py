@@ -54,6 +54,7 @@ class Answering:
         unlike: says in what a prompt is unlike those of training, see `Unlike`; None for a question
             that is taken for one of them.
         reads: who of the members reads whom; None where nobody does.
+        kept: members that are asked first in place of others, see `Deliberation.first`.
     """
 
     _state: QueryState
@@ -71,10 +72,11 @@ class Answering:
         synthesiser: LiveMember | None,
         unlike: Callable[[str], str] | None = None,
         reads: Reads | None = None,
+        kept: Sequence[int] = (),
     ) -> None:
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
         self._reader, self._question, self._new_state = reader, question, new_state
-        self._synthesiser, self._unlike = synthesiser, unlike
+        self._synthesiser, self._unlike, self._kept = synthesiser, unlike, kept
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
         self._is_open = self.trace.kind not in ("choice", "tools")
@@ -125,29 +127,15 @@ class Answering:
             fetch_text_encoder()  # it is there by the time replies are
         with billed() as self._bill:
             try:
-                self._pass_over_unavailable()
-                wanted = self._deliberation.first(self._state.view())
+                if skipped := self._turns.pass_over_unavailable(self._state):
+                    self.trace.circuit_open = skipped
+                    self._deliberation.go_on_alone()
+                wanted = self._deliberation.first(self._state.view(), self._kept)
                 while not self._is_over and self._begins(wanted):
                     wanted = await self._take_turn(wanted, deadline_s, ends)
                 return await self._synthesised(self._answer(), ends - clock())
             finally:
                 self.trace.settle(self._bill.paid_usd, self._bill.unsettled_usd)
-
-    def _pass_over_unavailable(self) -> None:
-        """Count members with an open circuit as asked and failed, at no cost, without calling them.
-
-        So are members that take no images, where the question holds images.
-        """
-        images, skipped = self._question.has_images, []
-        for n, member in enumerate(self._members):
-            takes_none = images and not member.takes_images
-            if takes_none or member.circuit_is_open:
-                self._state.put(n, None)
-                self._replies.not_asked(n, takes_no_images=takes_none)
-                skipped.append(member.name)
-        if skipped:
-            self.trace.circuit_open = skipped
-            self._deliberation.go_on_alone()
 
     # One turn ----------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ answer, here as in recorded data; where there is no other, it is given all the s
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -17,8 +18,10 @@ from typing import Any, NamedTuple
 from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.types import JsonObject, Response
+from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.toolcalls import (
     NO_CALL,
+    Fault,
     Outcome,
     Reading,
     ToolCallExtractor,
@@ -28,7 +31,13 @@ from rlfocal.toolcalls import (
     read_text,
 )
 
-__all__ = ["Called", "called", "in_one_line"]
+__all__ = ["Called", "called", "in_one_line", "tools_of"]
+
+_MADE_UP = (Fault.UNKNOWN_FUNCTION, Fault.UNKNOWN_ARGUMENT)
+"""Faults whose place is named by a model, not by a schema."""
+_MOST_FAULTS, _LONGEST = 3, 64
+_KEPT = 1 << 16
+"""Characters of tools whose reading is kept: it takes thirty times their size."""
 
 
 class Called(NamedTuple):
@@ -53,13 +62,16 @@ def called(question: Question, reply: Response) -> Called:
     >>> found.answer, found.reply.tool_calls[0]["function"]["arguments"]
     ('[{"arguments":{"a":1},"name":"add"}]', '{"a": 1}')
     """
-    extractor = _extractor(_written(question.extra))
+    words = without_thinking(reply.text)
+    if not reply.tool_calls and question.extra.get("tool_choice") == "none":
+        return Called(NO_CALL if words else None, reply)  # what it shows is no call
+    extractor = _extractor(tools_of(question))
     if extractor is None:
         return Called(_as_they_stand(reply), reply)
     if reply.tool_calls:
         reading = read_calls(reply.tool_calls, extractor.tools)
     else:
-        reading = read_text(reply.text, extractor.tools, truncated=reply.finish == "length")
+        reading = read_text(words or "", extractor.tools, truncated=reply.finish == "length")
     if not _is_wanted(reading, question.extra):
         return Called(None, reply)
     if reading.outcome is Outcome.NO_CALL:
@@ -69,12 +81,22 @@ def called(question: Question, reply: Response) -> Called:
         return Called(None, reply)
     given = _as_calls(reply, reading, extractor)
     if faults := extractor.faults(reading):
-        return Called(None, given, meant, "; ".join(map(_in_words, faults)))
+        return Called(None, given, meant, _in_words(faults))
     return Called(meant, given)
 
 
-def _in_words(fault: Violation) -> str:
-    return f"{fault.fault.value} '{fault.place}'" if fault.place else fault.detail
+def _in_words(faults: Sequence[Violation]) -> str:
+    """What is wrong, without anything that a model has made up: it is kept with the trace."""
+    said = list(dict.fromkeys(map(_one_in_words, faults[:_MOST_FAULTS])))
+    more = len(faults) - len(said)
+    return "; ".join([*said, *([f"{more} more"] if more else [])])
+
+
+def _one_in_words(fault: Violation) -> str:
+    if fault.fault in _MADE_UP:
+        return fault.fault.value
+    argument = re.split(r"[.\[]", fault.place, maxsplit=1)[0]
+    return f"{fault.fault.value} '{argument[:_LONGEST]}'"
 
 
 def in_one_line(reply: Response) -> str:
@@ -86,18 +108,26 @@ def in_one_line(reply: Response) -> str:
     return " ".join(reply.written.split())
 
 
-def _written(extra: Mapping[str, Any]) -> str:
-    """The tools as JSON."""
+def tools_of(question: Question) -> str:
+    """The tools that a question offers, as JSON; written once however often they are needed."""
+    extra = question.extra
     return extra.written["tools"] if isinstance(extra, JsonObject) else json.dumps(extra["tools"])
 
 
-@lru_cache(maxsize=64)
 def _extractor(tools: str) -> ToolCallExtractor | None:
-    """Reads calls; None where a schema cannot be read. Agents send the same tools every time."""
+    """Reads calls; None where what is offered cannot be read."""
+    return _kept_extractor(tools) if len(tools) <= _KEPT else _new_extractor(tools)
+
+
+def _new_extractor(tools: str) -> ToolCallExtractor | None:
     try:
         return ToolCallExtractor(tools)
     except ConfigError:
         return None
+
+
+_kept_extractor = lru_cache(maxsize=64)(_new_extractor)
+"""Agents send the same tools with every request."""
 
 
 def _as_they_stand(reply: Response) -> str | None:
@@ -135,9 +165,9 @@ def _as_calls(reply: Response, reading: Reading, extractor: ToolCallExtractor) -
             given.append(told[k])
             continue
         arguments = json.dumps(meant.arguments, ensure_ascii=False)
-        digest = sha256(f"{k}{meant.name}{arguments}{reply.text}".encode()).hexdigest()
+        digest = sha256(f"{k}{meant.name}{arguments}{reply.text}".encode("utf-8", "replace"))
         own = dict(told[k]) if len(told) == len(reading.calls) else {}
-        own["id"] = own.get("id") or f"call_{digest[:24]}"
+        own["id"] = own.get("id") or f"call_{digest.hexdigest()[:24]}"
         function = {"name": meant.name, "arguments": arguments}
         given.append({**own, "type": "function", "function": function})
     if given == told:
@@ -146,12 +176,17 @@ def _as_calls(reply: Response, reading: Reading, extractor: ToolCallExtractor) -
     return replace(reply, text=text, tool_calls=tuple(given), finish="tool_calls")
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
 def _runs(told: Mapping[str, Any], name: str) -> bool:
     """Whether a client can make a call as it stands."""
     function = told.get("function", {})
     if not told.get("id") or function.get("name") != name:
         return False
     try:
-        return isinstance(json.loads(function.get("arguments")), dict)
+        arguments = json.loads(function.get("arguments"), parse_constant=_refuse)
+        return isinstance(arguments, dict)
     except (ValueError, TypeError, RecursionError):
         return False

@@ -182,22 +182,32 @@ class LiveEnsemble:
         begun = self.begin(question, synthesiser=writer)
         return await begun.run(deadline_s, limits=limits, listener=listener)
 
-    def begin(self, question: Question, *, synthesiser: LiveMember | None = None) -> Answering:
+    def begin(
+        self,
+        question: Question,
+        *,
+        synthesiser: LiveMember | None = None,
+        first: Sequence[str] = (),
+    ) -> Answering:
         """Prepare what `answer` runs, for callers that read the trace even after a failure.
 
         Args:
             question: what is asked.
             synthesiser: a member, of the ensemble or not, that makes one reply out of several.
+            first: names of members to ask in the first round in place of others, as many as the
+                strategy wants; where one of them cannot be asked, or is no member, it decides.
 
         Raises:
             ConfigError: an unknown kind of answer.
         """
         new_state = partial(self.new_state, question, position=self._n_queries)
         self._n_queries += 1
+        place = {member.name: n for n, member in enumerate(self.members)}
+        kept = [place[name] for name in first if name in place]
         return Answering(
             self._deliberation(question), self.members, self._ranking, self.reader, question,
             new_state, synthesiser=synthesiser, unlike=self._judge(question),
-            reads=self.reads,
+            reads=self.reads, kept=kept if len(kept) == len(first) else (),
         )  # fmt: skip
 
     def _judge(self, question: Question) -> Callable[[str], str] | None:

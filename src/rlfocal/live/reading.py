@@ -15,7 +15,7 @@ import numpy as np
 from rlfocal.checkpoint import Description
 from rlfocal.grading import Grader, seen_reply
 from rlfocal.live.calls import called
-from rlfocal.live.state import Reply
+from rlfocal.live.state import Faulty, Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.reading.showing import Showing
@@ -24,6 +24,7 @@ from rlfocal.pool.reading.wording import unmarked
 from rlfocal.pool.types import Response
 from rlfocal.readers import JUDGING
 from rlfocal.records.answers.replies.cleaning import without_thinking
+from rlfocal.records.calls import TOOL_CALLS
 from rlfocal.records.kinds import NOT_OPEN
 from rlfocal.records.signals import ReplyStore, SeenReply
 
@@ -105,11 +106,13 @@ class Reader:
         if kind in ("tools", FREE_WORDS) and not speaks(member):
             return _silent(member, kind, replies, showings, cost)
         if kind == "tools":
+            if member.settings.reads:
+                replies = [replace(reply, text=unmarked(reply.text)) for reply in replies]
             found = [called(question, reply) for reply in replies]
             given = tuple([one.reply for one in found])
-            faulty = next(((one.faulty, one.fault) for one in found if one.faulty), None)
+            bad = (Faulty(one.faulty, one.fault, k) for k, one in enumerate(found) if one.faulty)
             answers = tuple([one.answer for one in found])
-            return Reply(answers, cost, given=given, faulty=faulty)
+            return Reply(answers, cost, given=given, faulty=next(bad, None))
         if kind == FREE_WORDS:
             reads = member.settings.reads
             texts = [unmarked(reply.text) if reads else reply.text for reply in replies]
@@ -184,7 +187,7 @@ class _Typical:
         question = self.question
         # Of free words nothing was extracted when they were recorded.
         answer = None if self.kind == FREE_WORDS else self.read.answer
-        kind = "" if self.kind in (FREE_WORDS, "tools") else self.kind
+        kind = {FREE_WORDS: "", "tools": TOOL_CALLS}.get(self.kind, self.kind)
         reply = self.replies[self.read.typical]
         seen = seen_reply(
             reply,

@@ -14,6 +14,7 @@ from rlfocal.deliberation.trace import CallRecord, named_by
 from rlfocal.deliberation.view import View
 from rlfocal.errors import Failure, MemberError
 from rlfocal.live.aside import LONG, aside
+from rlfocal.live.calls import tools_of
 from rlfocal.live.reading import FREE_WORDS, Reader, speaks
 from rlfocal.live.similarity import AnswerGroups, group_answers, text_encoder
 from rlfocal.live.state import QueryState, Reply
@@ -61,7 +62,9 @@ class Replies:
         self._may_be_free = self._is_open and reader.may_be_free_words(question)
         self._gave_up_kind = False
         """Whether replies are taken for free words although training had another kind."""
-        self._n_options = sum(map(len, question.choices))
+        self._n_against = sum(map(len, question.choices))
+        if kind == "tools":  # calls are held against them
+            self._n_against += len(tools_of(question))
         self._read: dict[int, Reply] = {}
         """Member → its replies as read; each is read once."""
         self.of: dict[int, list[Response]] = {}
@@ -161,15 +164,15 @@ class Replies:
         return True
 
     def _responses(self, n: int, slots: Sequence[Slot]) -> tuple[list[Response], int]:
-        """Those that came, and the characters to read: of them, and of options they may name."""
-        replies, length = [], self._n_options
+        """Those that came, and the characters to read: of them, and of options or tools."""
+        replies, length = [], self._n_against
         if n in self.showings:
             pairs = zip(self.showings[n], slots, strict=True)
             self._shown[n] = [shown for shown, slot in pairs if isinstance(slot, Response)]
         for slot in slots:
             if isinstance(slot, Response):
                 replies.append(slot)
-                length += len(slot.text)
+                length += len(slot.written)
         return replies, length
 
     def _graded(self, n: int, replies: Sequence[Response]) -> Reply:
@@ -249,7 +252,7 @@ class Replies:
                 support=support,
             )  # fmt: skip
             if read.answer is None and read.faulty is not None:
-                found = replace(found, detail=read.faulty[1])
+                found = replace(found, detail=read.faulty.fault)
         return found if n not in self.showings else self._with_read(found, n)
 
     def _with_read(self, found: CallRecord, n: int) -> CallRecord:
@@ -283,8 +286,10 @@ class Replies:
         for n in ranking:
             read = state.replies[n]
             if read is not None and read.faulty is not None:
-                state.put(n, replace(read, samples=(read.faulty[0],) * len(read.samples)))
-                return read.faulty[0]
+                bad = read.faulty
+                state.put(n, replace(read, samples=(bad.answer,) * len(read.samples)))
+                self.of[n] = [self.of[n][bad.sample]] * len(self.of[n])
+                return bad.answer
         return None
 
     def texts(self, believed: Mapping[str, float], state: QueryState) -> list[str]:
@@ -349,7 +354,7 @@ def record_of(
     """
     latency_s = uncertain_usd = 0.0
     usd: float | None = None
-    texts, n_prompt, n_completion = [], [], []
+    texts, n_prompt, n_completion, n_cached = [], [], [], []
     for slot in slots:
         if isinstance(slot, MemberError):
             return CallRecord(member, cost=cost, failure=slot.failure.value, detail=str(slot))
@@ -360,6 +365,8 @@ def record_of(
             usd = slot.cost_usd + (usd or 0.0)
         n_prompt.append(slot.n_prompt_tokens)
         n_completion.append(slot.n_completion_tokens)
+        if slot.n_cached_tokens is not None:
+            n_cached.append(slot.n_cached_tokens)
     return CallRecord(
         member,
         answer,
@@ -371,6 +378,8 @@ def record_of(
         uncertain_cost_usd=uncertain_usd or None,
         n_prompt_tokens=None if None in n_prompt else sum(filter(None, n_prompt)),
         n_completion_tokens=None if None in n_completion else sum(filter(None, n_completion)),
+        # A part of a whole that is not known says nothing.
+        n_cached_tokens=sum(n_cached) if n_cached and None not in n_prompt else None,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -23,7 +23,18 @@ from rlfocal.records.samples import agreed
 from rlfocal.records.schema import OPTION_LETTERS
 from rlfocal.records.signals import Replies, ReplyStore
 
-__all__ = ["QueryState", "Reply"]
+__all__ = ["Faulty", "QueryState", "Reply"]
+
+
+class Faulty(NamedTuple):
+    """Calls that break what their functions ask for."""
+
+    answer: str
+    """As calls are compared."""
+    fault: str
+    """In what they break it, in words."""
+    sample: int
+    """Which of a member's samples they are."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +55,8 @@ class Reply:
     """Of a judge: which of the replies shown each sample named, as `Grade.verdict`."""
     given: tuple[Response, ...] | None = None
     """The samples as they are given on, where that is not as they came: calls of tools."""
-    faulty: tuple[str, str] | None = None
-    """Calls that are no answer, since they break what their functions ask for; and in what."""
+    faulty: Faulty | None = None
+    """Calls that are no answer, since they break what their functions ask for."""
     typical: int = field(init=False)
     """The sample that stands for all: the first that gave the most frequent answer."""
     answer: str | None = field(init=False)

@@ -65,6 +65,23 @@ class Turns:
 
     # Who is asked when --------------------------------------------------------------------------
 
+    def pass_over_unavailable(self, state: QueryState) -> list[str]:
+        """Count members with an open circuit as asked and failed, at no cost, without calling them.
+
+        So are members that take no images, where the question holds images.
+
+        Returns:
+            Their names.
+        """
+        images, skipped = self._question.has_images, []
+        for n, member in enumerate(self._members):
+            takes_none = images and not member.takes_images
+            if takes_none or member.circuit_is_open:
+                state.put(n, None)
+                self._replies.not_asked(n, takes_no_images=takes_none)
+                skipped.append(member.name)
+        return skipped
+
     def split(self, left: BoolArray, asked: BoolArray) -> tuple[BoolArray, BoolArray | None]:
         """bool[N]: those of `left`, bool[N], who need not wait; and the others, None for nobody."""
         if self._reads is None:

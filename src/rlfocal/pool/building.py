@@ -259,7 +259,7 @@ def unpriced(members: Sequence[LiveMember]) -> tuple[str, ...]:
 def _price(pool: PoolSettings, name: str, served: EndpointSettings, model: str) -> Price | None:
     price = pool.price_of(name, model)
     if price is not None:
-        return Price(price.prompt, price.completion, price.as_of)
+        return Price(price.prompt, price.completion, price.as_of, price.cached)
     # Of files in this process nobody sends a bill.
     return Price(0.0, 0.0) if isinstance(served, LlamaCppSettings | BlendSettings) else None
 

@@ -10,7 +10,7 @@ import difflib
 import logging
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +20,6 @@ __all__ = [
     "misplaced",
     "near_miss",
     "not_json",
-    "price_names",
-    "remark_prices",
     "second_limit",
     "unfilled",
 ]
@@ -61,14 +59,6 @@ _INSTEAD: Mapping[str, str] = {
 }  # fmt: skip
 """What a setting is called here that is no field to be sent as it is."""
 _NESTED = ("options", "parameters", "generation_config", "generationConfig")
-_PRICES: Mapping[str, str] = {
-    "input": "prompt", "in": "prompt", "input_usd": "prompt", "prompt_usd": "prompt",
-    "input_price": "prompt", "prompt_price": "prompt", "output": "completion",
-    "out": "completion", "output_usd": "completion", "completion_usd": "completion",
-    "output_price": "completion", "completion_price": "completion",
-    "input_cost_per_token": "prompt", "output_cost_per_token": "completion",
-    "prompt_usd_per_million": "prompt", "completion_usd_per_million": "completion",
-}  # fmt: skip
 _OPENAI = (
     "ollama", "vllm", "openrouter", "llama-server", "lmstudio", "lm-studio",
     "sglang", "tgi", "groq", "mistral", "deepseek", "together", "fireworks", "xai", "localai",
@@ -198,18 +188,6 @@ def misplaced(name: str, *, elsewhere: Collection[str], place: str) -> str | Non
     return None
 
 
-def price_names(values: Mapping[str, Any]) -> str | None:
-    """What is wrong with the names in a price; None where nothing is known to be.
-
-    >>> price_names({"input": 1.0, "output": 2.0})
-    "'input' is called prompt here, in dollars per million tokens"
-    """
-    for name in values:
-        if meant := _PRICES.get(name.lower()):
-            return f"'{name}' is called {meant} here, in dollars per million tokens"
-    return None
-
-
 def kind_hint(kind: Any) -> str | None:
     """How a server is reached whose maker's name was given as its kind; None where unknown."""
     name = str(kind).lower().replace("_", "-")
@@ -223,20 +201,3 @@ def kind_hint(kind: Any) -> str | None:
     if name in ("anthropic", "bedrock", "gemini", "google", "vertex", "vertex-ai", "cohere"):
         return 'kind = "litellm" reaches it; or leave kind out, with its address for OpenAI\'s API'
     return None
-
-
-def remark_prices(prices: Iterable[str], models: Iterable[tuple[str, str]], *, where: str) -> None:
-    """Report prices that belong to no member.
-
-    Args:
-        prices: "MODEL" or "ENDPOINT/MODEL".
-        models: endpoint and model of each member.
-        where: the file.
-    """
-    pairs = set(models)
-    known = {model for _, model in pairs} | {f"{endpoint}/{model}" for endpoint, model in pairs}
-    for name in prices:
-        if name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-            meant = f"; did you mean '{near[0]}'?" if near else ""
-            _log.warning("%s: prices.'%s': no member has that model%s", where, name, meant)

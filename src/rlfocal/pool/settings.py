@@ -7,40 +7,27 @@ ranges only; `prompting` turns a question into messages, `building` turns settin
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.pool.endpoints import KINDS, BlendSettings, EndpointSettings, LlamaCppSettings
 from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings
-from rlfocal.pool.mistakes import kind_hint, misplaced, price_names, remark_prices
+from rlfocal.pool.mistakes import kind_hint, misplaced
 from rlfocal.pool.own_signals import OwnSignals
+from rlfocal.pool.prices import PriceSettings, read_price, remark_prices
 from rlfocal.pool.reading.checks import check_reads, check_room, with_first
 from rlfocal.pool.reading.panels import with_panels
 from rlfocal.pool.servers import OpenAISettings, no_inline_key
 from rlfocal.settings import Settings, read_toml
 
-__all__ = ["PoolSettings", "PriceSettings", "read_pool"]
+__all__ = ["PoolSettings", "read_pool"]
 
 _TABLES = ("endpoints", "members", "panels", "prices", "signals")
 _MOST_LOGPROBS = 1000
 """First tokens that llama.cpp tells of where a member does not say how many: option letters are
 seldom beyond them, and a reply takes 60 kB."""
-
-Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-
-
-class PriceSettings(Settings):
-    """What a model costs, in dollars per million tokens."""
-
-    prompt: Dollars
-    completion: Dollars
-    as_of: date | None = None
-    """When that was the price."""
 
 
 class PoolSettings(Settings):
@@ -109,7 +96,7 @@ def read_pool(path: Path) -> PoolSettings:
         for name, served in endpoints.items()
     }
     prices = {
-        model: _price(model, values, path, endpoints)
+        model: read_price(model, values, str(path), endpoints)
         for model, values in _tables(found, "prices", path).items()
     }
     raw = found.get("members", [])
@@ -151,24 +138,6 @@ def _tables(found: dict[str, Any], name: str, path: Path) -> dict[str, dict[str,
     if not isinstance(tables, dict) or not all(isinstance(t, dict) for t in tables.values()):
         raise ConfigError(f"{path}: '{name}' should hold tables, such as [{name}.example]")
     return tables
-
-
-def _price(
-    model: str, values: dict[str, Any], path: Path, endpoints: Collection[str]
-) -> PriceSettings:
-    whole, inner = model, values
-    # A name with a point in it and without quotes is a path to TOML.
-    while deeper := next((name for name, v in inner.items() if isinstance(v, dict)), None):
-        whole, inner = f"{whole}.{deeper}", inner[deeper]
-    if whole != model:
-        meant = f"{model}/{whole[len(model) + 1 :]}" if model in endpoints else whole
-        what = "a model of one endpoint" if model in endpoints else "a name with a point in it"
-        raise ConfigError(
-            f'{path}: prices.{whole}: {what} needs quotes; quote it: [prices."{meant}"]'
-        )
-    if said := price_names(values):
-        raise ConfigError(f"{path}: prices.'{model}': {said}")
-    return PriceSettings.of(values, source=f"{path}: prices.'{model}'")
 
 
 def _endpoint(values: dict[str, Any], *, where: str, base: Path) -> EndpointSettings:

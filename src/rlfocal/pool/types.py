@@ -167,6 +167,8 @@ class Response:
     n_prompt_tokens: int | None = None
     """None where the server does not say."""
     n_completion_tokens: int | None = None
+    n_cached_tokens: int | None = None
+    """Of the prompt's, those that the server read from its cache; None where it does not say."""
     first_logprobs: Mapping[str, float] | None = None
     """Token → log-probability, of the first token; None where not asked for or not given."""
     tokens: TokenLogprobs | None = None
@@ -186,12 +188,13 @@ class Response:
 
     @property
     def written(self) -> str:
-        """Its text; where it has none, its calls of tools as JSON, as a model would write them."""
-        if self.text.strip() or not self.tool_calls:
+        """Its text, and its calls of tools as JSON, as a model would write them."""
+        if not self.tool_calls:
             return self.text
         functions = [call["function"] for call in self.tool_calls]
         kept = [{name: f.get(name) for name in ("name", "arguments")} for f in functions]
-        return json.dumps(kept, ensure_ascii=False)
+        calls = json.dumps(kept, ensure_ascii=False)
+        return f"{self.text}\n{calls}" if self.text.strip() else calls
 
 
 class Endpoint(Protocol):

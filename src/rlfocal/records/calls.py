@@ -11,6 +11,7 @@ from functools import lru_cache
 import pyarrow as pa
 
 from rlfocal.errors import ConfigError, RecordError
+from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.toolcalls import ToolCallExtractor
 
 __all__ = ["TOOL_CALLS", "CallReader", "call_extractor"]
@@ -48,8 +49,8 @@ class CallReader:
         return reader.extract(text) if found is None else found
 
     def answer(self, text: str, row: int) -> str | None:
-        """Canonical calls of an answer, or of a whole reply; None where it cannot be read."""
-        return self._reader(row).extract(text)
+        """Canonical calls of an answer, or of a whole reply; None where there are none to make."""
+        return self._reader(row).extract(without_thinking(text) or "")
 
     def _reader(self, row: int) -> ToolCallExtractor:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.gateway.backends.backend import OnText, no_images
 from rlfocal.gateway.errors import ApiError, from_nobody, too_late
+from rlfocal.gateway.sessions import Session
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble
 from rlfocal.live.turns import longest_shown
@@ -29,6 +29,7 @@ class EnsembleBackend:
         chat: the request.
         synthesiser: a member that makes one reply out of several; None for none.
         exploration: what is left to chance, so that others can learn from it; None for nothing.
+        session: of the client, which says whom to ask first; None for none.
 
     Raises:
         ApiError: there are images, and no member takes any.
@@ -44,16 +45,20 @@ class EnsembleBackend:
         *,
         synthesiser: LiveMember | None,
         exploration: Exploration | None,
+        session: Session | None = None,
     ) -> None:
         self._with_images = chat.question.has_images
         if self._with_images and not any(m.takes_images for m in ensemble.members):
             raise no_images("no member takes")
         self._exploring: Exploring | None = None
-        decides = strategy
-        if exploration is not None and may_explore(strategy):
+        decides, first = strategy, () if session is None else session.first
+        # Of what a session decides no policy could learn: it was none of its decisions.
+        if exploration is not None and not first and may_explore(strategy):
             decides = self._exploring = Exploring(decides, exploration)
-        self._members, self._chat = ensemble.members, chat
-        self._answering = ensemble.led_by(decides).begin(chat.question, synthesiser=synthesiser)
+        self._members, self._chat, self._session = ensemble.members, chat, session
+        self._answering = ensemble.led_by(decides).begin(
+            chat.question, synthesiser=synthesiser, first=first
+        )
         self._max_usd = math.inf
         self.trace = self._answering.trace
         if chat.question.task and not ensemble.reader.knows_task(chat.question):
@@ -78,14 +83,19 @@ class EnsembleBackend:
                 most += usd
         return most
 
-    def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Awaitable[Answer]:
+    async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:
         """Ask in rounds."""
         self._max_usd = max_usd
-        return self._answering.run(
-            deadline_s,
-            limits=Limits(max_usd=max_usd, early=True),
-            listener=Listener(on_text=on_text, is_final=True),
-        )
+        try:
+            return await self._answering.run(
+                deadline_s,
+                limits=Limits(max_usd=max_usd, early=True),
+                listener=Listener(on_text=on_text, is_final=True),
+            )
+        finally:
+            # Of a request that was given up, too: members have read its prompt.
+            if self._session is not None and self.trace.rounds:
+                self._session.note(self.trace)
 
     def refusal(self, error: NobodyAnswered | MemberError) -> ApiError:
         """Why no member was asked, or what became of those who were."""

@@ -43,7 +43,7 @@ def read_rules(
         path = f"rlfocal.tools.{shown}"
         message = f"'{path}': is none of the tools that are offered; {told}"
         raise ApiError(400, "invalid_value", message, param=path)
-    rules = Rules(house, client)
+    rules = Rules(house, client, frozenset(names))
     for name in [tool["function"]["name"] for tool in passed_on] if by_name else ():
         if (bar := rules.of(name).bar) > 0:
             raise ApiError(

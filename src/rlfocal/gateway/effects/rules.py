@@ -85,8 +85,21 @@ class Rules:
         """Whether nobody says anything."""
         return not (self.house or self.client)
 
+    offered: frozenset[str] | None = None
+    """Names of the tools of the request; None where nobody says."""
+
     def of(self, name: str) -> Rule:
-        """What holds for a tool, which need not be one that was offered: members make up names."""
+        """What holds for a tool.
+
+        For one that was not offered, since members make up names, the strictest of all: a client
+        may look names up less exactly than we do.
+        """
+        if self.offered and name not in self.offered and not self.are_none:
+            rules = [self._of(name), *map(self._of, self.offered)]
+            return max(rules, key=lambda rule: (rule.bar, rule.effect == "write"))
+        return self._of(name)
+
+    def _of(self, name: str) -> Rule:
         said = self.client.get(name) or ClientRule()
         ours = next((r for p, r in self.house.items() if fnmatchcase(name, p)), HouseRule())
         effect: Effect = "write" if "write" in (said.effect, ours.effect) else "read"

@@ -130,6 +130,7 @@ class ChatBody(Lenient):
     user: Id | None = None
     safety_identifier: Id | None = None
     prompt_cache_key: Id | None = None
+    """Of an ensemble's client: its session, in which the same members are asked first."""
     prompt_cache_retention: Short | None = None
     audio: Object | None = None
     rlfocal: Extension | None = None
@@ -143,6 +144,7 @@ OPTIONAL = (
     "prediction", "web_search_options", "service_tier", "store", "metadata", "user",
     "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
 )  # fmt: skip
-"""Passed on to a member that is asked by its name, and of no effect on an ensemble."""
+"""Passed on to a member that is asked by its name, and of no effect on an ensemble; but that
+`prompt_cache_key` names a session there."""
 NO_PLACE = ("logprobs", "top_logprobs", "audio")
 """Of no effect: replies have no place for it."""

@@ -8,7 +8,7 @@ from typing import Any
 import rlfocal
 from rlfocal.gateway.feedback import Judgement
 from rlfocal.gateway.wire.body import ChatBody
-from rlfocal.gateway.wire.openapi_dialects import REFUSALS, dialect_paths
+from rlfocal.gateway.wire.dialects.openapi import REFUSALS, dialect_paths
 
 __all__ = ["describe"]
 

@@ -81,14 +81,23 @@ class Shape:
         if include_usage:
             yield self._head("chat.completion.chunk") | {"choices": [], "usage": self.usage()}
 
-    def usage(self) -> dict[str, int]:
+    def usage(self) -> dict[str, Any]:
         """Tokens of all members together, as far as their servers have counted them."""
         n_prompt, n_completion, _ = self._counts
-        return {
+        found: dict[str, Any] = {
             "prompt_tokens": n_prompt,
             "completion_tokens": n_completion,
             "total_tokens": n_prompt + n_completion,
         }
+        if (n_cached := self.n_cached) is not None:
+            found["prompt_tokens_details"] = {"cached_tokens": n_cached}
+        return found
+
+    @property
+    def n_cached(self) -> int | None:
+        """Of all prompts' tokens, those that came from caches; None where no server says."""
+        told = [c.n_cached_tokens for c in self._calls if c.n_cached_tokens is not None]
+        return sum(told) if told else None
 
     def extension(self, done: Answer) -> dict[str, Any]:
         """What OpenAI's API has no words for."""
@@ -211,6 +220,8 @@ def _member(call: CallRecord) -> dict[str, Any]:
         "completion_tokens": call.n_completion_tokens,
         "latency_ms": None if call.latency_s is None else round(1000 * call.latency_s, 1),
     }
+    if call.n_cached_tokens is not None:
+        known["cached_tokens"] = call.n_cached_tokens
     if call.read is not None:
         known["read"] = [list(names) for names in call.read]
     if call.verdict is not None:

@@ -108,7 +108,7 @@ def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
         extra |= _optional(body, ignored)
     question = replace(question, extra=JsonObject(extra))
     _check_sizes(question, settings)
-    _note_unused(body, ignored, member)
+    _note_unused(body, ignored, member, keeps_sessions=settings.sessions > 0)
     deadline = extension.deadline_ms
     deadline_s = settings.deadline_s if deadline is None else deadline / 1000
     return ChatRequest(
@@ -148,10 +148,14 @@ def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _note_unused(chat: ChatBody, ignored: IgnoredFields, member: str | None) -> None:
+def _note_unused(
+    chat: ChatBody, ignored: IgnoredFields, member: str | None, *, keeps_sessions: bool
+) -> None:
     """What of the fields that we know has no effect."""
     unused = NO_PLACE if member is not None else (*NO_PLACE, *OPTIONAL, *SAMPLING)
     given = chat.model_fields_set
+    if keeps_sessions and chat.prompt_cache_key:
+        given = given - {"prompt_cache_key"}
     for name in [name for name in unused if name in given]:
         value = getattr(chat, name)
         # None of log-probabilities is what everybody gets.

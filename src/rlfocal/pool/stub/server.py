@@ -171,8 +171,9 @@ async def _stream(
         request.transport.close()
         return response
     for k, call in enumerate(calls):
-        piece = {"delta": {"tool_calls": [{"index": k, **call}]}}
-        await _event(response, {"choices": [piece | {"index": 0, "finish_reason": None}]})
+        delta = {"tool_calls": [{"index": k, **call}]}
+        told = {"delta": delta, "index": 0, "finish_reason": None}
+        await _event(response, {"choices": [told]})
     await response.write(b": still here\n\n")
     last: dict[str, Any] = {"delta": {}} if chat else {"text": ""}
     await _event(response, {"choices": [choice | last]})

@@ -43,7 +43,9 @@ class Metered(Wrapper):
             n_prompt, n_completion = reply.n_prompt_tokens or None, reply.n_completion_tokens
             if not n_completion and (reply.text or reply.tool_calls or reply.reasoning):
                 n_completion = None
-            cost, unsettled = price.charged(request, n_prompt, n_completion)
+            cost, unsettled = price.charged(
+                request, n_prompt, n_completion, n_cached=reply.n_cached_tokens
+            )
             if unsettled and not self._has_warned:
                 self._has_warned = True
                 _log.warning(

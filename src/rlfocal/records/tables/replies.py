@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rlfocal.readers import Reads
+from rlfocal.records.calls import TOOL_CALLS
 from rlfocal.records.kinds import Kind
 from rlfocal.records.schema import SIGNAL, is_signal
 from rlfocal.records.signals import Replies, ReplyStore, SeenReply, TokenLogprobs
@@ -52,7 +53,8 @@ def replies_of(
     place = np.full(recorded.shape, -1, dtype=np.int64)
     place[responses.query, responses.member] = np.arange(len(responses.query))
     # What is right is left behind: replies go wherever strategies go.
-    asked = queries.select(["prompt", "task", "choices"])
+    read = ("prompt", "task", "choices", "tools")
+    asked = queries.select([name for name in read if name in queries.column_names])
     rows = responses.rows.select([c for c in columns if c in _READ or is_signal(c)])
     heard = None if reads is None else _Heard.of(responses, recorded, reads)
     seen = _Recorded(asked, rows, responses.query, kinds, given, heard)
@@ -104,12 +106,15 @@ class _Recorded:
     def __iter__(self) -> Iterator[SeenReply]:
         prompts, tasks = self.queries["prompt"].to_pylist(), self.queries["task"].to_pylist()
         choices = [tuple(each or ()) for each in self.queries["choices"].to_pylist()]
+        there = "tools" in self.queries.column_names
+        tools = self.queries["tools"].to_pylist() if there else [None] * len(prompts)
         queries, tokens = iter(self.query.tolist()), self._tokens()
         row = count()
         rows = self.rows.select([c for c in self.rows.column_names if c not in _TOKENS])
         for batch in rows.to_batches(max_chunksize=4096):
             for found, query, own in zip(batch.to_pylist(), queries, tokens, strict=False):
                 kind = "choice" if choices[query] else self._kind(tasks[query])
+                kind = TOOL_CALLS if tools[query] and not choices[query] else kind
                 seen = self._seen(found, own, prompts[query], choices[query], kind)
                 yield seen if self.heard is None else self.heard.told(seen, next(row), query)
 

@@ -118,10 +118,12 @@ def _message(shape: Shape, content: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _usage(shape: Shape) -> dict[str, int]:
-    usage = shape.usage()
+    usage, n_cached = shape.usage(), shape.n_cached or 0
+    # Here what was read from a cache is no part of the input.
     return {
-        "input_tokens": usage["prompt_tokens"], "output_tokens": usage["completion_tokens"],
-        "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
+        "input_tokens": usage["prompt_tokens"] - n_cached,
+        "output_tokens": usage["completion_tokens"],
+        "cache_creation_input_tokens": 0, "cache_read_input_tokens": n_cached,
     }  # fmt: skip
 
 

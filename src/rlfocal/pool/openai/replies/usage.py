@@ -33,6 +33,12 @@ _COUNTS: Mapping[str, tuple[str, ...]] = {
 """What is counted → the names that servers have for it; the first with a count holds."""
 _TELLING = frozenset(_COUNTS["prompt"] + _COUNTS["completion"])
 _DETAILS = ("completiontokensdetails", "outputtokensdetails")
+_PROMPT_DETAILS = ("prompttokensdetails", "inputtokensdetails", "inputtokendetails")
+_READ = (
+    "cachedtokens", "cachereadinputtokens", "promptcachehittokens", "cachen",
+    "cachedcontenttokencount", "cacheread", "cachereadtokens", "numcachedtokens",
+)  # fmt: skip
+"""Counts of what was read from a cache, whether or not it is a part of the prompt's count."""
 _OTHER_PLACES = ("usageMetadata", "usage_metadata", "meta", "timings")
 _CACHED = (
     "cachereadinputtokens", "cachecreationinputtokens", "cachewriteinputtokens", "cachen",
@@ -54,6 +60,8 @@ class Usage:
     n_completion: int | None = None
     """Thinking included."""
     cost_usd: float | None = None
+    n_cached: int | None = None
+    """Of the prompt's, those that came from a cache."""
 
 
 def usages_of(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -108,7 +116,7 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
 
     >>> xai = {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 331}
     >>> read_usage(xai, has_output=True)
-    Usage(n_prompt=12, n_completion=319, cost_usd=None)
+    Usage(n_prompt=12, n_completion=319, cost_usd=None, n_cached=None)
     """
     usage, counts = _counted(usage)
     total, n_completion = counts.get("total"), counts.get("completion")
@@ -129,7 +137,23 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
     if n_completion is not None and (n_thinking > n_completion or is_apart):
         n_completion += n_thinking  # a part is never more than the whole: it is counted apart
     has_cost = not usage.keys().isdisjoint((*_COSTS, "costdetails"))
-    return Usage(n_prompt, n_completion, _cost(usage) if has_cost else None)
+    n_cached = None if n_prompt is None else _cached(usage, n_prompt)
+    return Usage(n_prompt, n_completion, _cost(usage) if has_cost else None, n_cached)
+
+
+def _cached(usage: Mapping[str, Any], n_prompt: int) -> int | None:
+    """Tokens of a prompt that came from a cache; None where nobody says, or more than there are.
+
+    Where two places tell, the one that tells less counts, since less is taken off the price; but
+    some fill in a 0 beside the place that tells.
+    """
+    places = [usage]
+    for name in _PROMPT_DETAILS:
+        if isinstance(details := usage.get(name), Mapping):
+            places.append({_plain(str(inner)): value for inner, value in details.items()})
+    told = [_count(place[name]) for place in places for name in _READ if name in place]
+    found = [n for n in told if n is not None and n <= n_prompt]
+    return min(filter(None, found), default=0 if found else None)
 
 
 def _counted(usage: Mapping[Any, Any]) -> tuple[dict[str, Any], dict[str, int]]:

@@ -112,6 +112,7 @@ def read_object(
         finish=finish,
         n_prompt_tokens=usage.n_prompt,
         n_completion_tokens=usage.n_completion,
+        n_cached_tokens=usage.n_cached,
         first_logprobs=logprobs,
         tokens=token_logprobs(told, text) if request.logprobs and told else None,
         latency_s=latency_s,

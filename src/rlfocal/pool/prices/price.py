@@ -36,27 +36,58 @@ class Price:
     completion_usd_per_million: float
     as_of: date | None = None
     """When that was the price; None where nobody says."""
+    cached_usd_per_million: float | None = None
+    """Of tokens of the prompt that the server read from its cache; None for the same as others."""
 
     def __post_init__(self) -> None:
-        for value in (self.prompt_usd_per_million, self.completion_usd_per_million):
+        cached = self.cached_usd_per_million
+        told = (self.prompt_usd_per_million, self.completion_usd_per_million)
+        for value in told if cached is None else (*told, cached):
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"a price is at least 0 dollars per million tokens, got {value}")
+        if cached is not None and cached > self.prompt_usd_per_million:
+            raise ValueError(
+                f"tokens from a cache cost no more than others: {cached:g} is more than "
+                f"{self.prompt_usd_per_million:g} dollars per million"
+            )
 
-    def of(self, n_prompt: int | None, n_completion: int | None) -> float | None:
+    def of(
+        self, n_prompt: int | None, n_completion: int | None, *, n_cached: int | None = None
+    ) -> float | None:
         """What one call costs in dollars; None where a count of tokens is not known.
+
+        Args:
+            n_prompt: tokens of the prompt.
+            n_completion: tokens of the reply.
+            n_cached: of those of the prompt, what came from a cache; None where nobody says.
 
         >>> Price(2.0, 6.0).of(1000, 500)
         0.005
         >>> Price(2.0, 6.0).of(1000, None) is None
         True
+        >>> Price(2.0, 6.0, cached_usd_per_million=0.5).of(1000, 500, n_cached=800)
+        0.0038
         """
         if n_prompt is None or n_completion is None:
             return None
-        prompt = n_prompt * self.prompt_usd_per_million
+        prompt = self._of_prompt(n_prompt, n_cached)
         return (prompt + n_completion * self.completion_usd_per_million) / 1e6
 
+    def _of_prompt(self, n_prompt: int, n_cached: int | None) -> float:
+        """A prompt's, in millionths of a dollar; of it no more is cached than there is."""
+        usual, cached = self.prompt_usd_per_million, self.cached_usd_per_million
+        if cached is None or not n_cached:
+            return n_prompt * usual
+        read = min(n_cached, n_prompt)
+        return (n_prompt - read) * usual + read * cached
+
     def charged(
-        self, request: Request, n_prompt: int | None, n_completion: int | None
+        self,
+        request: Request,
+        n_prompt: int | None,
+        n_completion: int | None,
+        *,
+        n_cached: int | None = None,
     ) -> tuple[float, float]:
         """What a reply costs in dollars: by what was counted, and beyond it at most.
 
@@ -65,6 +96,7 @@ class Price:
             n_prompt: tokens of the prompt; None where they were not counted.
             n_completion: tokens of the reply, likewise. They may be more than `max_tokens`: what
                 was counted is paid for.
+            n_cached: as of `of`.
 
         Returns:
             What is known, and the most that what is not known may come to.
@@ -75,7 +107,7 @@ class Price:
         True
         """
         prompt_usd, completion_usd = self.prompt_usd_per_million, self.completion_usd_per_million
-        known = (n_prompt or 0) * prompt_usd + (n_completion or 0) * completion_usd
+        known = self._of_prompt(n_prompt or 0, n_cached) + (n_completion or 0) * completion_usd
         beyond = 0.0
         if n_prompt is None:
             beyond += most_prompt_tokens(request) * prompt_usd
@@ -87,7 +119,7 @@ class Price:
         """What sending a request once costs in dollars at most.
 
         Holds where `most_prompt_tokens` does, no reply is longer than `max_tokens`, and the price
-        is the one that is charged.
+        is the one that is charged. It does not count on a cache.
         """
         prompt = most_prompt_tokens(request) * self.prompt_usd_per_million
         return (prompt + request.max_tokens * self.completion_usd_per_million) / 1e6
