@@ -357,6 +357,14 @@ TABLE: Mapping[str, Quick] = {
             rf"^  rl-focal +{NUMBER}$",
         ),
     ),
+    "unanimity.py": Quick(
+        "DATA --best 2 --tasks",
+        (
+            rf"^\| 2 of 3 agree \| {NUMBER} \| {NUMBER} \[{NUMBER}, {NUMBER}\] \| 3\.00 \|$",
+            rf"^\| the best 2 are unanimous: \w+ \| {NUMBER} \|",
+            rf"^\| asked in turn until 2 agree \| 100\.0 \| {NUMBER} \[.* \| {NUMBER} \|$",
+        ),
+    ),
     "without_labels.py": Quick(
         "DATA --draws 2 --most-tests 60 --judged 1 5 --unequal",
         (
