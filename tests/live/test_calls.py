@@ -157,8 +157,20 @@ def test_half_a_character_breaks_nothing() -> None:
     assert found.reply.tool_calls[0]["function"]["name"] == "f"
 
 
-def test_without_a_schema_that_can_be_read_calls_are_compared_as_they_stand() -> None:
-    tools = [{"type": "function", "function": {"name": "f", "parameters": {"properties": 3}}}]
+def test_one_schema_that_cannot_be_read_leaves_the_others_as_they_are() -> None:
+    bad = {"type": "function", "function": {"name": "bad", "parameters": {"properties": {
+        "x": {"$ref": "#nowhere"}}}}}  # fmt: skip
+    answer, reply, *_ = read(
+        Response("", tool_calls=(told('{"a": 1, "b": 2}', "functions.add"),)),
+        tools=[*OFFERED["tools"], bad],
+    )
+    assert answer == MEANT
+    assert reply.tool_calls[0]["function"]["name"] == "add"
+    assert read(Response("[bad(x=1)]"), tools=[bad]).answer is not None
+
+
+def test_where_nobody_knows_what_is_called_calls_are_compared_as_they_stand() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}] * 2  # of one name
     question = Question("", extra={"tools": tools})
     one, two = (told(text, "f") for text in ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}'))
     answers = [called(question, Response("", tool_calls=(call,))).answer for call in (one, two)]

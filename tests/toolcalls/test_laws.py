@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.toolcalls import Call, ToolCallExtractor, canonical, violations
+from rlfocal.toolcalls import (
+    NO_CALL,
+    Call,
+    Outcome,
+    ToolCallExtractor,
+    canonical,
+    read_calls,
+    read_text,
+    violations,
+)
+from rlfocal.toolcalls.checking import GRAVE
 from rlfocal.toolcalls.values import MAX_DEPTH
 
 VALUES = st.recursive(
@@ -60,10 +70,20 @@ TEXTS = st.text(max_size=80) | PIECES
 @given(calls=CALLS)
 def test_a_canonical_form_is_left_unchanged(reader: ToolCallExtractor, calls: list[Call]) -> None:
     form = canonical(calls, reader.tools)
-    assert reader.read(form) == form
-    assert reader.extract(form) == form
-    assert reader.extract(form, truncated=True) == form
+    assert meant(reader, form) == form
+    assert reader.read(form) == reader.extract(form) == reader.extract(form, truncated=True)
+    assert reader.read(form) == (None if violated(reader, calls) else form)
     form.encode()
+
+
+def meant(reader: ToolCallExtractor, text: str, *, truncated: bool = False) -> str | None:
+    """The canonical form of what a text calls, faulty or not."""
+    reading = read_text(text, reader.tools, truncated=truncated)
+    return NO_CALL if reading.outcome is Outcome.NO_CALL else reader.meant(reading)
+
+
+def violated(reader: ToolCallExtractor, calls: list[Call]) -> bool:
+    return any(one.fault in GRAVE for one in violations(calls, reader.tools))
 
 
 LEAVES = st.fixed_dictionaries(
@@ -89,6 +109,11 @@ SCHEMAS = st.recursive(
             lambda leaf, either: {**leaf, "anyOf": either}, LEAVES, st.lists(inner, max_size=3)
         )
         | st.builds(
+            lambda leaf, first: {**leaf, "type": "array", "prefixItems": first},
+            LEAVES,
+            st.lists(inner, min_size=1, max_size=2),
+        )
+        | st.builds(
             lambda properties, required: {"properties": properties, "required": required},
             st.dictionaries(st.sampled_from(["kind", "by", "of", "floor"]), inner, max_size=3),
             st.lists(st.sampled_from(["kind", "by", "of"]), max_size=2),
@@ -106,8 +131,31 @@ def test_a_form_is_left_unchanged_whatever_the_schema(
     reader = ToolCallExtractor([{"name": "f", "parameters": parameters}])
     calls = [Call("f", {"a": value})]
     form = canonical(calls, reader.tools)
-    assert reader.read(form) == form
+    assert meant(reader, form) == form
+    assert reader.read(form) == (None if violated(reader, calls) else form)
+    form.encode()
     violations(calls, reader.tools, as_written=True)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "prefixItems": [{"type": "integer"}], "uniqueItems": True},
+        {
+            "anyOf": [
+                {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+                {"type": "array", "items": {"type": "string"}},
+            ]
+        },
+    ],
+)
+@pytest.mark.parametrize("value", [["2", "1"], [1, "b"], ["b", 1], [2, 1]])
+def test_what_is_a_set_does_not_turn_on_what_is_in_it(
+    schema: dict[str, Any], value: list[Any]
+) -> None:
+    test_a_form_is_left_unchanged_whatever_the_schema.hypothesis.inner_test(  # type: ignore[attr-defined]
+        schema, value, False
+    )
 
 
 def test_a_long_argument_is_read_and_one_too_long_is_not(reader: ToolCallExtractor) -> None:
@@ -137,10 +185,12 @@ def test_the_written_form_is_free(reader: ToolCallExtractor, calls: list[Call]) 
     listed = json.loads(form)
     keyed = json.dumps([{one["name"]: json.dumps(one["arguments"])} for one in listed])
     tagged = "".join(f"<tool_call>\n{json.dumps(one)}\n</tool_call>" for one in listed)
-    assert reader.extract(keyed) == form
-    assert reader.extract(f"```json\n{form}\n```") == form
-    assert not listed or reader.extract(tagged) == form
-    assert reader.of_calls([{"type": "function", "function": one} for one in listed]) == form
+    native = [{"type": "function", "function": one} for one in listed]
+    is_offered = all(reader.tools.named(call.name) for call in calls)
+    assert not is_offered or meant(reader, keyed) == form  # JSON by other names is an answer
+    assert meant(reader, f"```json\n{form}\n```") == form
+    assert not listed or meant(reader, tagged) == form
+    assert not listed or reader.meant(read_calls(native, reader.tools)) == form
 
 
 @given(text=TEXTS, truncated=st.booleans())
@@ -189,7 +239,7 @@ def test_calls_made_too_deep_by_hand_are_refused(reader: ToolCallExtractor) -> N
     text = json.dumps(deep)
     for _ in range(3):  # texts within texts
         text = json.dumps([text])
-    assert reader.extract(json.dumps([{"search": {"more": text}}])) is not None
+    assert meant(reader, json.dumps([{"search": {"more": text}}])) is not None
 
 
 HOSTILE = {
@@ -215,6 +265,31 @@ HOSTILE = {
     "comments": "# \n" * 14_000,
     "commas": "[" + "," * 40_000 + "]",
 }
+
+
+REPEATED = [
+    " ", "\n", "\t", "[", "]", "(", "{", "[[", "((", '"', "'", "`", '"""', "\\", '\\"', "```",
+    "``` ", "```a\n", "<tool_call>", "<function=ping>", "<|x|>", "a.", "a", "a ", "a=", "ping(",
+    "ping() ", "ping()\n", "ping(\n", "ping (", "[ping(", '["ping(",', '"a": ', '{"name": "',
+    "new ", "new A<", "//", "1+", "(1", "_", "é", ", ", "; ", "[]",
+]  # fmt: skip
+BEFORE = [
+    "", "x ", "```", "[ping(a=", '[{"name": "ping", "arguments": ', "[" * 70 + '"', "<tool_call>",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", REPEATED)
+def test_time_is_linear_in_whatever_is_repeated(reader: ToolCallExtractor, piece: str) -> None:
+    def seconds(times: int) -> float:
+        texts = [before + piece * times for before in BEFORE]
+        start = time.process_time()
+        for text in texts:
+            reader.extract(text)
+            reader.extract(text + "x")
+        return time.process_time() - start
+
+    times = 20_000 // len(piece)
+    assert seconds(4 * times) < 8 * seconds(times) + 1
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

@@ -146,7 +146,7 @@ def _no_calls(param: str) -> ApiError:
 def _meant(calls: Sequence[object], tools: object) -> str:
     """The right calls as members' are compared."""
     try:
-        found = ToolCallExtractor(tools).of_calls(calls)
+        found = ToolCallExtractor(tools, lenient=True).of_calls(calls)
     except ConfigError as exc:
         raise ApiError(400, "invalid_value", str(exc), param="tools") from None
     if found is None:

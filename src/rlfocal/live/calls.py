@@ -121,7 +121,7 @@ def _extractor(tools: str) -> ToolCallExtractor | None:
 
 def _new_extractor(tools: str) -> ToolCallExtractor | None:
     try:
-        return ToolCallExtractor(tools)
+        return ToolCallExtractor(tools, lenient=True)
     except ConfigError:
         return None
 

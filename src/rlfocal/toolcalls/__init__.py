@@ -13,8 +13,9 @@ from __future__ import annotations
 from rlfocal.toolcalls.canonical import NO_CALL, canonical, normalised
 from rlfocal.toolcalls.checking import Fault, Violation, violations
 from rlfocal.toolcalls.extractor import ToolCallExtractor
+from rlfocal.toolcalls.functions import Function, Tools, tools_from
 from rlfocal.toolcalls.parsing import Call, Outcome, Reading, read_calls, read_text, read_whole
-from rlfocal.toolcalls.schema import Function, Schema, Tools, tools_from
+from rlfocal.toolcalls.schema import Schema
 
 __all__ = [
     "NO_CALL",

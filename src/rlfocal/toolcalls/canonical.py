@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rlfocal.toolcalls.coercion import coerced, keyed
+from rlfocal.toolcalls.functions import Tools
 from rlfocal.toolcalls.parsing import Call
-from rlfocal.toolcalls.schema import Schema, Tools
+from rlfocal.toolcalls.schema import Schema
 from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact, is_nested_deeper, is_too_deep, tidy
 
 __all__ = ["NO_CALL", "canonical", "normalised"]
@@ -36,7 +37,7 @@ def canonical(calls: Iterable[Call], tools: Tools) -> str:
     Raises:
         ValueError: an argument is nested deeper than `MAX_DEPTH`.
 
-    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> from rlfocal.toolcalls.functions import tools_from
     >>> tools = tools_from({"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}})
     >>> canonical([Call("f", {"n": "5"}), Call("f", {"n": 4.0})], tools)
     '[{"arguments":{"n":4},"name":"f"},{"arguments":{"n":5},"name":"f"}]'
@@ -56,7 +57,7 @@ def canonical(calls: Iterable[Call], tools: Tools) -> str:
 def normalised(call: Call, tools: Tools) -> Call:
     """A call with its function's own name, and its arguments as the schema writes them.
 
-    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> from rlfocal.toolcalls.functions import tools_from
     >>> tools = tools_from({"name": "a.f", "parameters": {"properties": {"n": {"enum": ["Km"]}}}})
     >>> normalised(Call("a_f", {"n": "km", "k": None}), tools)
     Call(name='a.f', arguments={'n': 'Km', 'k': None})

@@ -11,10 +11,11 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rlfocal.toolcalls.canonical import normalised
-from rlfocal.toolcalls.coercion import chosen, fits
+from rlfocal.toolcalls.coercion import chosen, fits, is_in_enum
+from rlfocal.toolcalls.functions import Tools
 from rlfocal.toolcalls.parsing import Call
-from rlfocal.toolcalls.schema import Schema, Tools
-from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact
+from rlfocal.toolcalls.schema import Schema
+from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact, tidy
 
 __all__ = ["GRAVE", "Fault", "Violation", "violations"]
 
@@ -59,7 +60,7 @@ def violations(calls: Iterable[Call], tools: Tools, *, as_written: bool = False)
         tools: the functions offered.
         as_written: what coercion would mend counts, too.
 
-    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> from rlfocal.toolcalls.functions import tools_from
     >>> tools = tools_from({"name": "f", "parameters": {
     ...     "properties": {"n": {"type": "integer"}}, "required": ["n"]}})
     >>> [(v.fault.value, v.place) for v in violations([Call("f", {"m": 1})], tools)]
@@ -69,7 +70,7 @@ def violations(calls: Iterable[Call], tools: Tools, *, as_written: bool = False)
     for number, call in enumerate(calls):
         function = tools.named(call.name)
         if function is None:
-            detail = f"no function '{call.name}' is offered"
+            detail = f"no function '{_short(call.name)}' is offered"
             found.append(Violation(Fault.UNKNOWN_FUNCTION, number, "", detail))
             continue
         arguments = call.arguments if as_written else normalised(call, tools).arguments
@@ -88,7 +89,7 @@ def _faults(arguments: dict[str, JSON], schema: Schema) -> list[tuple[Fault, str
         if not fits(value, of_value.kinds):
             detail = f"{_shown(value)} is not {' or '.join(sorted(of_value.kinds))}"
             found.append((Fault.WRONG_TYPE, place, detail))
-        elif of_value.enum and compact(value) not in map(compact, of_value.enum):
+        elif of_value.enum and not is_in_enum(value, of_value):
             known = ", ".join(_shown(one) for one in of_value.enum[:20])
             found.append((Fault.NOT_IN_ENUM, place, f"{_shown(value)} is none of {known}"))
         else:
@@ -108,9 +109,10 @@ def _inner(
         return found
     if isinstance(value, dict):
         for key, one in value.items():
-            of_one = schema.properties.get(key, schema.additional)
+            of_one = schema.properties.get(tidy(key), schema.additional)
             if isinstance(of_one, Schema):
-                found.append((one, of_one, f"{place}.{key}" if place else key, depth + 1))
+                at = f"{place}.{_short(key)}" if place else _short(key)
+                found.append((one, of_one, at, depth + 1))
     elif isinstance(value, list):
         of_items = [*schema.prefix, *[schema.items] * (len(value) - len(schema.prefix))]
         for i, (one, of_item) in enumerate(zip(value, of_items, strict=False)):
@@ -122,21 +124,26 @@ def _inner(
 def _of_keys(
     value: dict[str, JSON], schema: Schema, before: str, *, is_closed: bool
 ) -> list[tuple[Fault, str, str]]:
+    given = {tidy(key): key for key in value}
     found = [
-        (Fault.MISSING_ARGUMENT, before + key, "it is required")
+        (Fault.MISSING_ARGUMENT, before + _short(schema.own_name(key)), "it is required")
         for key in [*schema.properties, *sorted(schema.required - schema.properties.keys())]
-        if key in schema.required and key not in value
+        if key in schema.required and key not in given
     ]
     if is_closed:
-        known = ", ".join(list(schema.properties)[:20]) or "none"
+        known = ", ".join(map(_short, list(schema.properties)[:20])) or "none"
         found += [
-            (Fault.UNKNOWN_ARGUMENT, before + key, f"known: {known}")
-            for key in value
-            if key not in schema.properties
+            (Fault.UNKNOWN_ARGUMENT, before + _short(key), f"known: {known}")
+            for tidied, key in given.items()
+            if tidied not in schema.properties
         ]
     return found
 
 
 def _shown(value: JSON) -> str:
-    text = compact(value)
+    return _short(compact(value))
+
+
+def _short(text: str) -> str:
+    """A name or a value in a message; a long one may stand before thousands of others."""
     return text if len(text) <= 60 else text[:57] + "..."

@@ -9,10 +9,19 @@ from __future__ import annotations
 import math
 
 from rlfocal.toolcalls.parsing.literals import literal
-from rlfocal.toolcalls.schema import Schema
-from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact, decoded, number_in, tidy
+from rlfocal.toolcalls.parsing.sums import Sum
+from rlfocal.toolcalls.schema import Enum, Schema
+from rlfocal.toolcalls.values import (
+    JSON,
+    MAX_DEPTH,
+    compact,
+    decoded,
+    number_in,
+    storable,
+    tidy,
+)
 
-__all__ = ["chosen", "coerced", "fits"]
+__all__ = ["chosen", "coerced", "fits", "is_in_enum", "keyed"]
 
 _EXACT = 1e22
 """Below it a float without a fraction is written as a whole number."""
@@ -22,7 +31,14 @@ _NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _ANYTHING = Schema()
 
 
-def coerced(value: JSON, schema: Schema, *, depth: int = 0, is_exact: bool = False) -> JSON:
+def coerced(
+    value: JSON,
+    schema: Schema,
+    *,
+    depth: int = 0,
+    is_exact: bool = False,
+    defaults: dict[int, str] | None = None,
+) -> JSON:
     """The value that is meant, written in one way.
 
     Args:
@@ -30,6 +46,7 @@ def coerced(value: JSON, schema: Schema, *, depth: int = 0, is_exact: bool = Fal
         schema: what it may be.
         depth: lists and objects around it.
         is_exact: its keys decide which of several schemas it has: none may be dropped.
+        defaults: those known while one is reckoned, by the `id` of their schemas.
 
     Returns:
         A value that coercion leaves unchanged.
@@ -39,11 +56,17 @@ def coerced(value: JSON, schema: Schema, *, depth: int = 0, is_exact: bool = Fal
     (5, 5, '5 km')
     """
     if depth > MAX_DEPTH:
-        return value
-    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, str) and not isinstance(value, Sum):
         value = tidy(value)
+    is_set = schema.is_set and not schema.prefix
     if schema.alternatives:
+        # Which alternative it is may turn on how its items are written, so all have to be sets.
+        lists = [s for s in schema.flat() if not s.kinds or "array" in s.kinds]
+        is_set = bool(lists) and all(s.is_set and not s.prefix for s in lists)
         value, schema, is_exact = *chosen(value, schema), True
+    if isinstance(value, Sum):
+        value = _of_kind(value, schema)
     if schema.enum:
         found = _in_enum(value, schema)
         if found is not None:
@@ -52,29 +75,38 @@ def coerced(value: JSON, schema: Schema, *, depth: int = 0, is_exact: bool = Fal
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _plain(value)
     if isinstance(value, list):
-        return _items(value, schema, depth, is_exact)
+        items = _items(value, schema, depth, defaults)
+        return sorted(items, key=compact) if is_set else items
     if isinstance(value, dict):
-        return keyed(value, schema, depth=depth, is_exact=is_exact)
+        return keyed(value, schema, depth=depth, is_exact=is_exact, defaults=defaults)
     return value
 
 
 def keyed(
-    value: dict[str, JSON], schema: Schema, *, depth: int = 0, is_exact: bool = False
+    value: dict[str, JSON],
+    schema: Schema,
+    *,
+    depth: int = 0,
+    is_exact: bool = False,
+    defaults: dict[int, str] | None = None,
 ) -> dict[str, JSON]:
-    """An object with each key coerced, without those that only say what holds anyway."""
+    """An object with each key coerced, without those that only say what holds anyway.
+
+    Keys are the schema's own, so that a client gets back what it offered.
+    """
     found: dict[str, JSON] = {}
     rest = schema.additional if isinstance(schema.additional, Schema) else _ANYTHING
     for key, given in value.items():
         key = tidy(key)
         of_key = schema.properties.get(key)
-        one = coerced(given, of_key or rest, depth=depth + 1)
+        one = coerced(given, of_key or rest, depth=depth + 1, defaults=defaults)
         is_kept = is_exact or key in schema.required
-        if is_kept or of_key is None or not _is_idle(one, of_key, depth):
-            found[key] = one
+        if is_kept or of_key is None or not _is_idle(one, of_key, depth, defaults):
+            found[schema.own_name(key)] = one
     return found
 
 
-def _is_idle(value: JSON, schema: Schema, depth: int) -> bool:
+def _is_idle(value: JSON, schema: Schema, depth: int, defaults: dict[int, str] | None) -> bool:
     """Whether leaving an optional value out says the same: it is the default, or null."""
     if value is None:
         # A null that the schema allows beside another default is a choice.
@@ -82,22 +114,44 @@ def _is_idle(value: JSON, schema: Schema, depth: int) -> bool:
         return not (schema.has_default and schema.default is not None and allows)
     if not schema.has_default:
         return False
-    return compact(coerced(schema.default, schema, depth=depth + 1)) == compact(value)
+    if defaults is not None:
+        return _default(schema, depth + 1, defaults) == compact(value)
+    if schema.known_default is None:
+        schema.known_default = _default(schema, 0, {})
+    return schema.known_default == compact(value)
 
 
-def _items(value: list[JSON], schema: Schema, depth: int, is_exact: bool) -> list[JSON]:
+def _default(schema: Schema, depth: int, known: dict[int, str]) -> str:
+    """A schema's default as a value that means it is written.
+
+    Within a default there may be others, and its own: one that is being reckoned, or is too far
+    within, counts as it is written.
+    """
+    if id(schema) not in known:
+        known[id(schema)] = compact(schema.default)
+        if depth <= MAX_DEPTH:
+            value = coerced(schema.default, schema, depth=depth, defaults=known)
+            known[id(schema)] = compact(value)
+    return known[id(schema)]
+
+
+def _items(
+    value: list[JSON], schema: Schema, depth: int, defaults: dict[int, str] | None
+) -> list[JSON]:
     rest = schema.items or _ANYTHING
-    if not schema.prefix:
-        found = [coerced(one, rest, depth=depth + 1) for one in value]
-    else:
-        of_items = [*schema.prefix[: len(value)], *[rest] * (len(value) - len(schema.prefix))]
-        found = [coerced(one, s, depth=depth + 1) for one, s in zip(value, of_items, strict=True)]
-    return sorted(found, key=compact) if schema.is_set else found
+    of_items = [*schema.prefix[: len(value)], *[rest] * (len(value) - len(schema.prefix))]
+    return [
+        coerced(one, of_one, depth=depth + 1, defaults=defaults)
+        for one, of_one in zip(value, of_items, strict=True)
+    ]
 
 
 def _of_kind(value: JSON, schema: Schema) -> JSON:
     """The value as one of the kinds that the schema allows, where it reads as one."""
     kinds = schema.kinds
+    if isinstance(value, Sum):
+        is_number = kinds and "string" not in kinds and fits(value, kinds)
+        return _plain(value.result) if is_number else _of_kind(tidy(value), schema)
     if not kinds or fits(value, kinds):
         return value
     if isinstance(value, str):
@@ -128,24 +182,42 @@ def _from_text(text: str, kinds: frozenset[str]) -> JSON:
 
 def _in_enum(value: JSON, schema: Schema) -> tuple[JSON] | None:
     """The one value of an enum that is meant; in a tuple, since it may be null."""
+    known = _enum_of(schema)
+    exact = compact(coerced(value, _ANYTHING))
+    if exact in known.exact:
+        return (known.exact[exact],)
     if isinstance(value, str):
-        if value in schema.enum:
-            return (value,)
-        key = value.casefold()
-        same = [one for one in schema.enum if str(one).strip().casefold() == key]
+        same = known.by_text.get(tidy(value).casefold(), ())
     else:
-        key = _key(value)
-        same = [one for one in schema.enum if _key(one) == key]
+        same = known.by_value.get(_key(value), ())
     return (same[0],) if len(same) == 1 else None
+
+
+def is_in_enum(value: JSON, schema: Schema) -> bool:
+    """Say whether a value is one of an enum's as it stands."""
+    return compact(coerced(value, _ANYTHING)) in _enum_of(schema).exact
+
+
+def _enum_of(schema: Schema) -> Enum:
+    """The values of an enum by what they may be found by; made once."""
+    known = schema.known_enum
+    if known is None:
+        known = Enum({}, {}, {})
+        for one in schema.enum:
+            known.exact.setdefault(compact(coerced(one, _ANYTHING)), one)
+            known.by_text.setdefault(tidy(str(one)).casefold(), []).append(one)
+            known.by_value.setdefault(_key(one), []).append(one)
+        schema.known_enum = known
+    return known
 
 
 def _key(value: JSON) -> str:
     """The text that a number and its text share; others their own."""
     if isinstance(value, bool):
         return str(value).casefold()
-    if isinstance(value, float):
-        value = _plain(value)
-    return value.strip().casefold() if isinstance(value, str) else compact(value)
+    if isinstance(value, str):
+        return tidy(value).casefold()
+    return compact(coerced(value, _ANYTHING))
 
 
 def _plain(value: int | float) -> JSON:
@@ -168,7 +240,8 @@ def fits(value: JSON, kinds: frozenset[str]) -> bool:
     if isinstance(value, bool):
         return "boolean" in kinds
     if isinstance(value, str):
-        return "string" in kinds
+        is_number = isinstance(value, Sum) and fits(value.result, kinds)
+        return "string" in kinds or is_number
     if isinstance(value, (int, float)):
         if isinstance(value, int):
             return "number" in kinds or "integer" in kinds
@@ -186,43 +259,39 @@ def chosen(value: JSON, schema: Schema) -> tuple[JSON, Schema]:
     The first where nothing tells them apart. A value that fits none as it stands is written as it
     would fit one: it is returned too.
     """
-    known = _flat(schema)
-    found = next((s for s in known if _may_be(value, s)), None)
+    known = schema.flat()
+    found = _first_of(value, known)
     if found is None:
         kinds = frozenset(kind for s in known for kind in s.kinds)
-        value = _of_kind(value, Schema(kinds))
-        found = next((s for s in known if _may_be(value, s)), known[0])
+        mended = _of_kind(value, Schema(kinds))
+        found = (None if mended is value else _first_of(mended, known)) or known[0]
+        value = mended
     return value, found
 
 
-def _flat(schema: Schema) -> list[Schema]:
-    """The alternatives of a schema, and those of its alternatives, in order."""
-    found: list[Schema] = []
-    waiting, seen = [schema], {id(schema)}
-    while waiting:
-        one = waiting.pop()
-        if not one.alternatives:
-            found.append(one)
-        for inner in reversed(one.alternatives):
-            if id(inner) not in seen:
-                seen.add(id(inner))
-                waiting.append(inner)
-    return found or [_ANYTHING]
+def _first_of(value: JSON, known: tuple[Schema, ...]) -> Schema | None:
+    if isinstance(value, str) and not isinstance(value, Sum):
+        value = tidy(value)
+    elif isinstance(value, dict):
+        value = {tidy(key): one for key, one in value.items()}
+    return next((s for s in known if _may_be(value, s)), None)
 
 
 def _may_be(value: JSON, schema: Schema) -> bool:
+    """Whether a value, its keys tidy, is of a schema as far as that tells alternatives apart."""
     if schema.enum:
-        return _in_enum(tidy(value) if isinstance(value, str) else value, schema) is not None
+        return _in_enum(value, schema) is not None
     if not fits(value, schema.kinds):
         return False
-    if isinstance(value, list) and value and schema.items is not None:
-        return bool(schema.items.alternatives) or fits(value[0], schema.items.kinds)
+    if isinstance(value, list) and schema.items is not None and not schema.items.alternatives:
+        kinds = schema.items.kinds
+        return all(fits(one, kinds) for one in value[len(schema.prefix) :])
     if isinstance(value, dict) and schema.properties:
-        value = {tidy(key): one for key, one in value.items()}
-        constants = [(k, s) for k, s in schema.properties.items() if s.enum and k in value]
-        return (
-            schema.required <= value.keys()
-            and (schema.additional is not False or value.keys() <= schema.properties.keys())
-            and all(_may_be(value[k], s) for k, s in constants)
-        )
+        # Keys first: they cost little, and there may be many alternatives.
+        if not schema.required <= value.keys():
+            return False
+        if schema.additional is False and not value.keys() <= schema.properties.keys():
+            return False
+        properties = schema.properties.items()
+        return all(_may_be(value[key], s) for key, s in properties if s.enum and key in value)
     return True

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from rlfocal.toolcalls.canonical import NO_CALL, canonical
 from rlfocal.toolcalls.checking import GRAVE, Violation, violations
+from rlfocal.toolcalls.functions import Tools, tools_from
 from rlfocal.toolcalls.parsing import (
     MAX_TEXT,
     Outcome,
@@ -18,7 +19,6 @@ from rlfocal.toolcalls.parsing import (
     read_text,
     read_whole,
 )
-from rlfocal.toolcalls.schema import Tools, tools_from
 
 __all__ = ["ToolCallExtractor"]
 
@@ -28,9 +28,10 @@ class ToolCallExtractor:
 
     Args:
         tools: the functions, in any shape that `tools_from` reads.
+        lenient: a function whose schema cannot be read takes any arguments.
 
     Raises:
-        ConfigError: something in `tools` is no function.
+        ConfigError: something in `tools` is no function; unless `lenient`, a schema is none.
 
     >>> tools = {"name": "f", "parameters": {"properties": {"n": {"type": "integer"}}}}
     >>> ToolCallExtractor(tools).extract("Sure: ```[f(n='5')]```")
@@ -39,8 +40,8 @@ class ToolCallExtractor:
     '[]'
     """
 
-    def __init__(self, tools: object) -> None:
-        self.tools: Tools = tools_from(tools)
+    def __init__(self, tools: object, *, lenient: bool = False) -> None:
+        self.tools: Tools = tools_from(tools, lenient=lenient)
 
     def read(self, answer: str) -> str | None:
         """Return the canonical form of a text that is calls as a whole, or an empty list."""

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from rlfocal.toolcalls.schema import KINDS, tools_from
+from rlfocal.errors import ConfigError
+from rlfocal.toolcalls.functions import tools_from
+from rlfocal.toolcalls.schema import KINDS
 from rlfocal.toolcalls.values import decoded
 
 __all__ = ["as_openai", "offered"]
@@ -29,7 +31,7 @@ def as_openai(functions: object) -> list[dict[str, Any]]:
         functions: in any shape that `tools_from` reads.
 
     Raises:
-        ConfigError: something is no function.
+        ConfigError: something is no function, or two would have one name.
 
     >>> as_openai({"name": "geo.find", "parameters": {"type": "dict", "properties": {
     ...     "q": {"type": "String"}, "r": {"type": "float"}}}})[0]["function"]
@@ -39,12 +41,20 @@ def as_openai(functions: object) -> list[dict[str, Any]]:
     tools_from(functions)  # whatever is wrong has a place and a name there
     given = decoded(functions) if isinstance(functions, str) else functions
     listed = [given] if isinstance(given, Mapping) else given
-    found = []
+    found: list[dict[str, Any]] = []
+    own_names: dict[str, str] = {}
     for tool in listed if isinstance(listed, Iterable) else ():
         inner = tool["function"] if isinstance(tool.get("function"), Mapping) else tool
         if "name" not in inner:
             continue  # of the server's own
-        function: dict[str, Any] = {"name": _NOT_IN_NAMES.sub("_", str(inner["name"]).strip())}
+        own = str(inner["name"]).strip()
+        name = _NOT_IN_NAMES.sub("_", own)
+        if name in own_names:
+            raise ConfigError(
+                f"tools: '{own_names[name]}' and '{own}' are both sent as '{name}'; rename one"
+            )
+        own_names[name] = own
+        function: dict[str, Any] = {"name": name}
         if inner.get("description"):
             function["description"] = str(inner["description"])
         keys = ("parameters", "input_schema", "inputSchema")

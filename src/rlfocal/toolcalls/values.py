@@ -6,6 +6,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TypeAlias, Union
 
 __all__ = [
@@ -13,9 +14,11 @@ __all__ = [
     "MAX_DEPTH",
     "compact",
     "decoded",
+    "exact",
     "is_nested_deeper",
     "is_too_deep",
     "number_in",
+    "storable",
     "tidy",
 ]
 
@@ -24,10 +27,14 @@ JSON: TypeAlias = Union[bool, int, float, str, "list[JSON]", "dict[str, JSON]", 
 MAX_DEPTH = 64
 """Lists and objects within one another, at most: deeper values are no arguments of a function."""
 
-_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+"""A text that never ends takes the rest, or each quote in it would be tried anew."""
 _NUMBER = re.compile(
     r"[-+]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][-+]?[0-9]{1,2})?"
 )
+
+_EXACT, _LONG = 2.0**53, 1e22
+"""Between them not every whole number is a float, and digits still say which is meant."""
 
 _write = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
@@ -83,16 +90,16 @@ def is_nested_deeper(value: object, limit: int = MAX_DEPTH) -> bool:
     return True
 
 
-def decoded(text: str) -> JSON | ValueError:
-    """Read JSON text; what cannot be read is returned as the error.
+def decoded(text: str, *, limit: int = MAX_DEPTH) -> JSON | ValueError:
+    """Read JSON text; what cannot be read, or is deeper than a limit, is returned as the error.
 
     >>> decoded("[1, 2]"), type(decoded("[1, 2")).__name__
     ([1, 2], 'JSONDecodeError')
     """
-    if is_too_deep(text):
-        return ValueError(f"nested deeper than {MAX_DEPTH}")
+    if is_too_deep(text, limit):
+        return ValueError(f"nested deeper than {limit}")
     try:
-        value: JSON = json.loads(text, strict=False)
+        value: JSON = json.loads(text, strict=False, parse_float=exact)
     except ValueError as error:  # of syntax, and of whole numbers with thousands of digits
         return error
     return value
@@ -107,7 +114,38 @@ def number_in(text: str) -> int | float | None:
     text = text.strip()
     if _NUMBER.fullmatch(text) is None:
         return None
-    return int(text) if text.lstrip("+-").isdigit() else float(text)
+    return int(text) if text.lstrip("+-").isdigit() else exact(text)
+
+
+def exact(text: str) -> int | float:
+    """The number that a decimal is; a whole one where a float would be its neighbour.
+
+    >>> exact("9007199254740993.0"), exact("5.0"), exact("1e400")
+    (9007199254740993, 5.0, inf)
+    """
+    value = float(text)
+    if _EXACT <= abs(value) < _LONG:
+        number = Decimal(text)
+        if number == number.to_integral_value():
+            return int(number)
+    return value
+
+
+def storable(value: object) -> JSON:
+    """A value that JSON and UTF-8 can hold, otherwise as it is.
+
+    >>> storable({"k": (chr(0xD800), 1)})
+    {'k': ['?', 1]}
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(storable(str(key))): storable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [storable(one) for one in value]
+    return storable(str(value))
 
 
 def tidy(text: str) -> str:

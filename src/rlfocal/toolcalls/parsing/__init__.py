@@ -2,8 +2,9 @@
 
 Three outcomes are told apart, since a vote needs each: calls; no call, said in prose or by an
 empty list; an attempt at a call that cannot be read. What counts is the whole reply, else what a
-reply marks (tags, code fences, a list in brackets, lines that are calls): a call that is told of in
-a sentence or stands in a longer program is an attempt, never guessed at.
+reply marks (tags, code fences, a list in brackets, lines that are calls). Of these, what names a
+function offered, or can be nothing but a call, and cannot be read is an attempt, never guessed at.
+A function told of in a sentence is words, and so is JSON that calls nothing: an answer in JSON.
 
 It knows the names of the functions and of their arguments, and nothing of types.
 """
@@ -17,10 +18,10 @@ from enum import StrEnum
 from functools import partial
 from typing import NamedTuple
 
-from rlfocal.toolcalls.parsing.invocations import element_at, elements
-from rlfocal.toolcalls.parsing.shapes import Call, calls_of
-from rlfocal.toolcalls.schema import Tools
-from rlfocal.toolcalls.values import decoded, is_nested_deeper, is_too_deep
+from rlfocal.toolcalls.functions import Tools
+from rlfocal.toolcalls.parsing.invocations import Element, element_at, elements
+from rlfocal.toolcalls.parsing.shapes import Call, Place, calls_of, says_call
+from rlfocal.toolcalls.values import decoded, exact, is_nested_deeper, is_too_deep
 
 __all__ = ["MAX_TEXT", "Call", "Outcome", "Reading", "read_calls", "read_text", "read_whole"]
 
@@ -39,16 +40,39 @@ _TAG = re.compile(
 _TAG_END = re.compile(r"</\w{1,20}>|<\|[\w/]{1,30}\|>")
 _SPECIAL = re.compile(r"<\|[\w/]{1,30}\|>|</?s>")
 """What separates the turns of a chat, and slips into replies."""
-_FENCE = re.compile(r"```[ \t]*[\w+-]{0,20}[ \t]*\n?(.*?)```", re.DOTALL)
-_FENCED = re.compile(r"\s*```[ \t]*[\w+-]{0,20}[ \t]*\n?(.*?)```\s*", re.DOTALL)
-_LIST = re.compile(r"\[\s*(?=[{\"'(]|[^\W\d][\w.$]{0,200}\s?\()|\{\s*(?=[\"'])")
-_FOLLOWING = re.compile(r"[\s,;]*(?=[\[{])")
-_LINE = re.compile(r"^[ \t]*([^\W\d][\w.$-]{0,200}[ \t]?\(.*\))[ \t]*(?:;[ \t]*)?$", re.MULTILINE)
+_FENCE = re.compile(r"```[ \t]*+[\w+-]{0,20}+[ \t]*+\n?(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```[ \t]*+[\w+-]{0,20}+[ \t]*+\n?(.*?)```", re.DOTALL)
+_LIST = re.compile(r"\[\s*+(?=[{\"'(]|[^\W\d][\w.$]{0,200}\s?\()|\{\s*+(?=[\"'])")
+_FOLLOWING = re.compile(r"[\s,;]*+(?=[\[{])")
+_LINE = re.compile(
+    r"^[ \t]*+([^\W\d][\w.$-]{0,200}[ \t]?\(.*\))[ \t]*+(?:;[ \t]*+)?$", re.MULTILINE
+)
+_BEGUN = re.compile(
+    r"""
+    ^[ \t]*+ (?: [\w, \t]{1,80}+ = (?!=) [ \t]*+ | (?:return|await|print) [ \t(]++ )?
+    (?P<call> (?P<name> [^\W\d][\w.$-]{0,200} ) [ \t]? \( )
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+"""A line that begins with a call, or with what a program does with one."""
+_AFTER = 40
+"""Characters after a call in which it shows whether words follow."""
+_HEAD = re.compile(
+    r"""
+    [\s\[{(]*+ (?: ["']? ([^\W\d][\w.$-]{0,200}) ["']? \s? \(
+                 | ["'] ([^"'\s\\]{1,200}) \\? ["'] \s*+ : )
+    """,
+    re.VERBOSE,
+)
+"""The first thing in a list or an object: a call, or a key."""
 _MARKED = re.compile(r"\\([_\[\]*])")
 """Escapes of Markdown in a call that is shown."""
-_INVOKED = re.compile(r"([^\W\d][\w.$-]{0,200})\s?\(|[\"']([^\"'\s\\]{1,200})\\?[\"']\s*:\s*[\"'{]")
-_SAID = re.compile(r"[\"'](?:name|function|tool)[\"']\s*:\s*[\"']([^\"'\s]{1,200})[\"']")
-_decoder = json.JSONDecoder(strict=False)
+_INVOKED = re.compile(
+    r"([^\W\d][\w.$-]{0,200})\s?\(|[\"']([^\"'\s\\]{1,200})\\?[\"']\s*+:\s*+[\"'{]"
+)
+_SAID = re.compile(r"[\"'](?:name|function|tool)[\"']\s*+:\s*+[\"']([^\"'\s]{1,200})[\"']")
+_ARGUMENTS = re.compile(r"[\"'](?:arguments|parameters|args|params|input)[\"']\s*+:")
+_decoder = json.JSONDecoder(strict=False, parse_float=exact)
 
 
 class Outcome(StrEnum):
@@ -79,7 +103,7 @@ def read_calls(tool_calls: object, tools: Tools) -> Reading:
         tool_calls: a list of objects; None or an empty list for no call.
         tools: the functions offered.
 
-    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> from rlfocal.toolcalls.functions import tools_from
     >>> one = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     >>> read_calls([one], tools_from({"name": "f"})).calls
     (Call(name='f', arguments={}),)
@@ -93,13 +117,13 @@ def read_calls(tool_calls: object, tools: Tools) -> Reading:
     listed = list(tool_calls)
     if is_nested_deeper(listed) or not all(isinstance(one, dict) for one in listed):
         return _UNREADABLE
-    return _reading(calls_of(listed, tools, _no_text))
+    return _reading(calls_of(listed, tools, _no_text, at=Place.NATIVE))
 
 
 def read_whole(text: str, tools: Tools) -> Reading | None:
     """Read a reply that is calls and nothing else; None where it is something else.
 
-    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> from rlfocal.toolcalls.functions import tools_from
     >>> read_whole("[f(1)]", tools_from({"name": "f", "parameters": {"properties": {"a": {}}}}))
     Reading(outcome=<Outcome.CALLS: 'calls'>, calls=(Call(name='f', arguments={'a': 1}),))
     """
@@ -120,7 +144,7 @@ def read_text(text: str, tools: Tools, *, truncated: bool = False) -> Reading:
         tools: the functions offered.
         truncated: it was cut off, so that only calls that are marked as complete count.
 
-    >>> from rlfocal.toolcalls.schema import tools_from
+    >>> from rlfocal.toolcalls.functions import tools_from
     >>> read_text("Which city do you mean?", tools_from({"name": "f"})).outcome
     <Outcome.NO_CALL: 'no call'>
     """
@@ -134,7 +158,7 @@ def read_text(text: str, tools: Tools, *, truncated: bool = False) -> Reading:
         plain = _MARKED.sub(r"\1", text)
         calls = _whole(plain.strip(), tools) if plain != text else None
         found = None if calls is None else _reading(calls)
-    if found is None:
+    if found is None and not _is_json(text.strip()):  # what is within an answer is no call
         found = _told(text, tools, truncated=truncated)
     if found is None:
         found = _UNREADABLE if truncated or _is_attempt(text, tools) else _NOTHING
@@ -163,17 +187,28 @@ def _no_text(_: str) -> None:
     return None
 
 
-def _whole(text: str, tools: Tools, *, is_inner: bool = False) -> list[Call] | None:
-    """The calls of a text that is nothing but calls."""
-    inner = _no_text if is_inner else partial(_whole, tools=tools, is_inner=True)
+def _is_json(text: str) -> bool:
+    return text[:1] in ("[", "{") and not isinstance(decoded(text), ValueError)
+
+
+def _written(text: str) -> list[Element] | None:
+    """What a text is a list of, or several; None where it is words."""
     if text[:1] in ("[", "{"):
         value = decoded(text)
         if not isinstance(value, ValueError):
-            return calls_of(value if isinstance(value, list) else [value], tools, inner)
+            return [*value] if isinstance(value, list) else [value]
     if not text or text.startswith("```"):  # a fence is no text in quotes
         return None
-    written = elements(text)
-    return None if not written else calls_of(written, tools, inner)
+    return elements(text) or None
+
+
+def _whole(
+    text: str, tools: Tools, *, is_inner: bool = False, at: Place = Place.TEXT
+) -> list[Call] | None:
+    """The calls of a text that is nothing but calls."""
+    inner = _no_text if is_inner else partial(_whole, tools=tools, is_inner=True)
+    written = _written(text)
+    return None if written is None else calls_of(written, tools, inner, at=at)
 
 
 def _tagged(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
@@ -191,9 +226,8 @@ def _tagged(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
         if not inner:
             continue
         if tag["name"]:
-            calls = _whole(f"{tag['name']} {inner}", tools) if inner[:1] == "{" else None
-        else:
-            calls = _whole(inner, tools)
+            inner = f"{tag['name']} {inner}" if inner[:1] == "{" else ""
+        calls = _whole(inner, tools, at=Place.MARKED)
         if calls is None:
             return _UNREADABLE
         found += calls
@@ -215,7 +249,7 @@ def _fenced(text: str, tools: Tools) -> Reading | None:
         calls = _whole(inner, tools)
         if calls and _are_offered(calls, tools):
             found += calls
-        elif _is_attempt(inner, tools):
+        elif _names_function(inner, tools):
             return _reading(found) if found and has_begun else _UNREADABLE
     return _reading(found) if found else None
 
@@ -268,9 +302,63 @@ def _are_offered(calls: list[Call], tools: Tools) -> bool:
 
 
 def _is_attempt(text: str, tools: Tools) -> bool:
-    """Whether a text writes a call of a function offered, or begins as nothing but a call does."""
-    if text.lstrip()[:1] in ("[", "{") or _TAG.search(text) is not None:
+    """Whether a text that is no calls writes one all the same: as a whole, in a tag, in a line."""
+    if _TAG.search(text) is not None:
         return True
-    return any(
-        tools.named(found[1] or found[2]) is not None for found in _INVOKED.finditer(text)
-    ) or any(tools.named(found[1]) is not None for found in _SAID.finditer(text))
+    text = text.strip()
+    written = _written(text) or []
+    if any(
+        _has_begun_line(one, tools) if isinstance(one, str) else says_call(one, tools)
+        for one in written
+    ):
+        return True
+    if _is_json(text):
+        return False
+    return (text[:1] in ("[", "{") and _begins_call(text, tools)) or _has_begun_line(text, tools)
+
+
+def _begins_call(text: str, tools: Tools) -> bool:
+    """Whether a list or an object that never ends well begins as calls of functions offered do."""
+    head = _HEAD.match(text)
+    if head is None:
+        return False
+    if head[2] in ("tool_calls", "function_calls") or _is_offered(head, tools):
+        return True
+    if head[1]:
+        return any(_is_offered(found, tools) for found in _INVOKED.finditer(text))
+    return _ARGUMENTS.search(text) is not None and _says_name(text, tools)
+
+
+def _has_begun_line(text: str, tools: Tools) -> bool:
+    """Whether a line begins with a call of a function offered, and is not about it."""
+    tries, found = MAX_TRIES, _BEGUN.search(text)
+    while found is not None and tries > 0:
+        end = found.end()
+        if tools.named(found["name"]) is not None:
+            tries -= 1
+            read = element_at(text, found.start("call"))
+            if read is None:
+                return True
+            end = read[1]
+            rest = text[end : end + _AFTER].lstrip(" \t")
+            if not rest or rest[0] in "\n;,)":
+                return True
+        found = _BEGUN.search(text, end)
+    return False
+
+
+def _names_function(text: str, tools: Tools) -> bool:
+    """Whether code that is no calls calls a function offered."""
+    if _is_json(text):
+        return _is_attempt(text, tools)
+    return any(_is_offered(found, tools) for found in _INVOKED.finditer(text)) or _says_name(
+        text, tools
+    )
+
+
+def _is_offered(found: re.Match[str], tools: Tools) -> bool:
+    return tools.named(found[1] or found[2]) is not None
+
+
+def _says_name(text: str, tools: Tools) -> bool:
+    return any(tools.named(found[1]) is not None for found in _SAID.finditer(text))

@@ -14,7 +14,7 @@ from rlfocal.toolcalls.values import JSON
 
 __all__ = ["Element", "Invocation", "element_at", "elements"]
 
-_CALLED = re.compile(r"([^\W\d][\w$.-]{0,200})\s*(?=[({])")
+_CALLED = re.compile(r"([^\W\d][\w$.-]{0,200})\s*+(?=[({])")
 _KEYWORD = re.compile(r"([^\W\d][\w$-]*|'[^'\\\n]{1,80}'|\"[^\"\\\n]{1,80}\")\s*[=:](?![=>:])")
 
 
@@ -23,6 +23,8 @@ class Invocation:
     """A call as it is written: some arguments by place, some by name."""
 
     name: str
+    is_spaced: bool = False
+    """A space is before its bracket, as in a sentence."""
     positional: list[JSON] = field(default_factory=list)
     named: dict[str, JSON] = field(default_factory=dict)
 
@@ -37,7 +39,7 @@ def elements(text: str) -> list[Element] | None:
         The elements; None where the text is no such thing.
 
     >>> elements("[f(1, b='x')]")
-    [Invocation(name='f', positional=[1], named={'b': 'x'})]
+    [Invocation(name='f', is_spaced=False, positional=[1], named={'b': 'x'})]
     """
     reader = _Calls(text, 0)
     found: list[Element] = []
@@ -52,7 +54,7 @@ def element_at(text: str, start: int) -> tuple[list[Element], int] | None:
     """Read the one call, list or object that begins at a place, and find where it ends.
 
     >>> element_at("so [f(1)] it is", 3)
-    ([Invocation(name='f', positional=[1], named={})], 9)
+    ([Invocation(name='f', is_spaced=False, positional=[1], named={})], 9)
     """
     reader = _Calls(text, start)
     found: list[Element] = []
@@ -88,7 +90,7 @@ class _Calls(Reader):
         called = _CALLED.match(self.text, self.start) if self.kind == "name" else None
         if called is not None:
             self.jump(called.end())
-            found.append(self._invocation(called[1]))
+            found.append(self._invocation(called[1], is_spaced=called.end(1) < called.end()))
         elif self.kind == "text":
             found.append(self._primary(depth))
         elif self.kind == "mark" and self.token in "{(":
@@ -96,8 +98,8 @@ class _Calls(Reader):
         else:
             raise Unreadable
 
-    def _invocation(self, name: str) -> Invocation:
-        made = Invocation(name)
+    def _invocation(self, name: str, *, is_spaced: bool) -> Invocation:
+        made = Invocation(name, is_spaced)
         if self.token == "{":  # f {"a": 1}
             made.named = self.object(1)
             return made

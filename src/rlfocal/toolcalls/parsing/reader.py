@@ -2,7 +2,7 @@ r"""Values as Python, Java and JavaScript write them: one reader for the three.
 
 It takes whatever one of them allows, since members mix them: `True`, `true`; `None`, `null`;
 `{'a': 1}`, `{a: 1}`; strings in any quotes. A name by itself is text, as is any expression that is
-no plain value (`new Date()`, `x => x + 1`), as it is written; sums of numbers are worked out. It
+no plain value (`new Date()`, `x => x + 1`), as it is written; sums of numbers keep their result. It
 knows no schema.
 
 Departures: `ast.parse` reads only sums. Of the rest it would refuse what Java and JavaScript
@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from rlfocal.toolcalls.parsing.sums import worked_out
-from rlfocal.toolcalls.values import JSON, MAX_DEPTH
+from rlfocal.toolcalls.parsing.sums import Sum, worked_out
+from rlfocal.toolcalls.values import JSON, MAX_DEPTH, exact
 
 __all__ = ["GENERIC", "Reader", "Unreadable"]
 
@@ -113,7 +113,10 @@ class Reader:
         self.advance()
         if kind == "number":
             digits = token.rstrip("LlFfDd").replace("_", "")
-            return int(digits) if digits.lstrip("+-").isdigit() else float(digits)
+            if not digits.lstrip("+-").isdigit():
+                return exact(digits)
+            is_code = len(digits) > 1 and digits[0] == "0"
+            return Sum(token, int(digits)) if is_code else int(digits)
         return _CONSTANTS.get(token, token)
 
     def items(self, depth: int) -> list[JSON] | JSON:

@@ -1,4 +1,8 @@
-"""Sums of numbers, worked out: a member that writes `0.05 / 12` means the result."""
+"""Numbers that are written as no number is in JSON: a sum, or with noughts before it.
+
+A member that writes `0.05 / 12` for a number means the result; one that writes `10/2/2024` or
+`0049` for a text, without quotes, means what it wrote. Only the schema tells, so both are kept.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 
-__all__ = ["worked_out"]
+__all__ = ["Sum", "worked_out"]
 
 _SUM = re.compile(r"[-+*/().0-9\s]{3,100}")
 _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
@@ -18,18 +22,31 @@ _OPERATORS: Mapping[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-def worked_out(text: str) -> int | float | None:
-    """Return the result of a sum of numbers; None for any other text.
+class Sum(str):
+    """A number as it is written; as JSON, and to whoever knows no better, a text."""
 
-    >>> worked_out("2 * (3 + 4)"), worked_out("1 / 0"), worked_out("2 ** 9"), worked_out("x + 1")
-    (14, None, None, None)
+    result: int | float
+
+    def __new__(cls, text: str, result: float) -> Sum:
+        """Keep a result beside its text."""
+        made = super().__new__(cls, text)
+        made.result = result
+        return made
+
+
+def worked_out(text: str) -> Sum | None:
+    """Return a sum of numbers with its result; None for any other text.
+
+    >>> worked_out("2 * (3 + 4)").result, worked_out("1 / 0"), worked_out("2 ** 9")
+    (14, None, None)
     """
     if _SUM.fullmatch(text) is None:
         return None
     try:
-        return _result(ast.parse(text.strip(), mode="eval").body)
+        result = _result(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ZeroDivisionError, OverflowError):
         return None
+    return None if result is None else Sum(text, result)
 
 
 def _result(node: ast.expr) -> int | float | None:
