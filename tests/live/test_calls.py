@@ -124,7 +124,9 @@ NAMED = {"type": "function", "function": {"name": "sub"}}
 def test_what_the_request_rules_out_is_no_answer(
     more: dict[str, Any], text: str, is_wanted: bool
 ) -> None:
-    assert (read(Response(text), **more).answer is not None) == is_wanted
+    found = read(Response(text), **more)
+    assert (found.answer is not None) == is_wanted
+    assert bool(found.faulty and found.fault) != is_wanted  # given where there is nothing else
 
 
 def test_what_is_thought_is_not_called() -> None:

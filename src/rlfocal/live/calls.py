@@ -35,6 +35,7 @@ __all__ = ["Called", "called", "in_one_line", "tools_of"]
 
 _MADE_UP = (Fault.UNKNOWN_FUNCTION, Fault.UNKNOWN_ARGUMENT)
 """Faults whose place is named by a model, not by a schema."""
+_UNWANTED = "not what tool_choice or parallel_tool_calls asks for"
 _MOST_FAULTS, _LONGEST = 3, 64
 _KEPT = 1 << 16
 """Characters of tools whose reading is kept: it takes thirty times their size."""
@@ -48,7 +49,8 @@ class Called(NamedTuple):
     reply: Response
     """As it is given on: calls written in text, or not as APIs write them, stand as calls."""
     faulty: str = ""
-    """Canonical calls that break what their functions ask for, so that they are no answer."""
+    """Of a reply that is no answer, since it breaks what functions or the request ask for: its
+    canonical calls."""
     fault: str = ""
     """In what, in words."""
 
@@ -72,14 +74,13 @@ def called(question: Question, reply: Response) -> Called:
         reading = read_calls(reply.tool_calls, extractor.tools)
     else:
         reading = read_text(words or "", extractor.tools, truncated=reply.finish == "length")
-    if not _is_wanted(reading, question.extra):
-        return Called(None, reply)
-    if reading.outcome is Outcome.NO_CALL:
-        return Called(NO_CALL, reply)
-    meant = extractor.meant(reading)
+    is_words = reading.outcome is Outcome.NO_CALL
+    meant = NO_CALL if is_words else extractor.meant(reading)
     if meant is None:
         return Called(None, reply)
-    given = _as_calls(reply, reading, extractor)
+    given = reply if is_words else _as_calls(reply, reading, extractor)
+    if not _is_wanted(reading, question.extra):
+        return Called(None, given, meant, _UNWANTED)
     if faults := extractor.faults(reading):
         return Called(None, given, meant, _in_words(faults))
     return Called(meant, given)
