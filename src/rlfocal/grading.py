@@ -22,7 +22,7 @@ from rlfocal.pool.types import Response
 from rlfocal.readers import JUDGING
 from rlfocal.records.answers import KINDS, Extractor
 from rlfocal.records.answers.replies.cleaning import without_thinking
-from rlfocal.records.calls import TOOL_CALLS, call_extractor
+from rlfocal.records.calls import TOOL_CALLS, call_extractor, calls_in
 from rlfocal.records.canonical import open_extractor
 from rlfocal.records.kinds import AS_THEY_ARE, Kind
 from rlfocal.records.options import option_extractor
@@ -101,16 +101,20 @@ class Grader:
         if member.reads and member.reading == "criticise":
             return Grade(None, self._worth(query, None, None), None)
         choices = query["choices"]
+        tools = None if choices else query.get("tools")
         scores, n_bounds = None, 0
         if choices and member.answers == "option-scores":
             answer, scores, n_bounds = _scored_options(reply, member, len(choices))
-        elif reply.tool_calls and query.get("tools") and not choices:
-            answer = call_extractor(query["tools"]).of_calls(reply.tool_calls)
+        elif tools and reply.tool_calls:
+            answer = call_extractor(tools).of_calls(reply.tool_calls)
         else:
             text = unmarked(reply.text) if member.reads else reply.text
-            if query.get("tools") and not choices:
-                text = without_thinking(text) or ""
-            answer = self._reader(query).extract(text, truncated=reply.finish == "length")
+            truncated = reply.finish == "length"
+            answer = (
+                calls_in(tools, text, truncated=truncated)
+                if tools
+                else self._reader(query).extract(text, truncated=truncated)
+            )
         return Grade(answer, self._worth(query, answer, reply.written), scores, n_bounds)
 
     def _judged(

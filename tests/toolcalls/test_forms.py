@@ -95,21 +95,6 @@ def test_parallel_calls_are_read(reader: ToolCallExtractor, text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Which city do you mean?",
-        "[]",
-        '{"tool_calls": []}',
-        "I can look with `weather.forecast` if you name a city.",
-        "None of the functions helps here (sorry).",
-        "5 + 5 = 10",
-    ],
-)
-def test_prose_and_an_empty_list_call_nothing(reader: ToolCallExtractor, text: str) -> None:
-    assert read_text(text, reader.tools).outcome is Outcome.NO_CALL
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
         "",
         "   \n",
         "[weather.forecast(city='Oslo'",

@@ -9,6 +9,12 @@ import pytest
 from rlfocal.toolcalls import Call, Outcome, ToolCallExtractor, read_calls, read_text
 
 WORDS = [
+    "Which city do you mean?",
+    "[]",
+    '{"tool_calls": []}',
+    "I can look with `weather.forecast` if you name a city.",
+    "None of the functions helps here (sorry).",
+    "5 + 5 = 10",
     '{"answer": 5}',
     '{"answer": {"x": 5}}',
     '{"name": "Bob", "age": 3}',

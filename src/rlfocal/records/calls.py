@@ -14,7 +14,7 @@ from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.toolcalls import ToolCallExtractor
 
-__all__ = ["TOOL_CALLS", "CallReader", "call_extractor"]
+__all__ = ["TOOL_CALLS", "CallReader", "call_extractor", "calls_in"]
 
 TOOL_CALLS = "tool-calls"
 """What the kind of answers to such queries is called; their tasks have no kind beside it."""
@@ -28,6 +28,14 @@ def call_extractor(tools: str) -> ToolCallExtractor:
         ConfigError: it is no JSON, or no functions.
     """
     return ToolCallExtractor(tools)
+
+
+def calls_in(tools: str, text: str, *, truncated: bool = False) -> str | None:
+    """Canonical calls of an answer, or of a whole reply without what is thought in it.
+
+    None where there are none that can be made.
+    """
+    return call_extractor(tools).extract(without_thinking(text) or "", truncated=truncated)
 
 
 class CallReader:
@@ -44,16 +52,18 @@ class CallReader:
 
     def label(self, text: str, row: int) -> str | None:
         """Canonical calls of a label; None where it holds none that can be read."""
-        reader = self._reader(row)
+        reader = call_extractor(self._offered(row))
         found = reader.read(text)
         return reader.extract(text) if found is None else found
 
     def answer(self, text: str, row: int) -> str | None:
         """Canonical calls of an answer, or of a whole reply; None where there are none to make."""
-        return self._reader(row).extract(without_thinking(text) or "")
+        return calls_in(self._offered(row), text)
 
-    def _reader(self, row: int) -> ToolCallExtractor:
+    def _offered(self, row: int) -> str:
+        tools: str = self._tools[row].as_py()
         try:
-            return call_extractor(self._tools[row].as_py())
+            call_extractor(tools)
         except ConfigError as exc:
             raise RecordError(f"queries: tools of query '{self._ids[row]}': {exc}") from exc
+        return tools

@@ -20,15 +20,26 @@ from rlfocal.toolcalls.describing import schema_of, shown
 from rlfocal.toolcalls.schema import Schema
 from rlfocal.toolcalls.values import decoded, storable, tidy
 
-__all__ = ["Function", "Tools", "tools_from"]
+__all__ = ["SCHEMAS", "Function", "Tools", "plain_name", "tools_from"]
 
 _NAMESPACES = ("functions.", "function.", "tools.", "tool.", "default_api.", "api.")
 """What members write before a function's name of their own accord."""
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 """Characters that APIs forbid in the names of functions, and clients replace."""
+SCHEMAS = ("parameters", "input_schema", "inputSchema")
+"""What the schema of a function's arguments is called."""
 
 _DEEPEST = 400
 """Of text with functions: each schema has its own, lower bound, which costs that function alone."""
+
+
+def plain_name(name: str) -> str:
+    """The name of a function without the characters that APIs forbid.
+
+    >>> plain_name("geo.find")
+    'geo_find'
+    """
+    return _NOT_IN_NAMES.sub("_", name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +76,7 @@ class Tools:
             if name in exact:
                 raise ConfigError(f"tools: two functions are called '{name}'; rename one")
             exact[name] = function
-            key = _NOT_IN_NAMES.sub("_", name)
+            key = plain_name(name)
             loose[key] = None if key in loose else function
         object.__setattr__(self, "_exact", exact)
         object.__setattr__(self, "_loose", loose)
@@ -88,7 +99,7 @@ class Tools:
         exact: dict[str, Function] = self.__dict__["_exact"]
         loose: dict[str, Function | None] = self.__dict__["_loose"]
         found = exact.get(name)
-        return found if found is not None else loose.get(_NOT_IN_NAMES.sub("_", name))
+        return found if found is not None else loose.get(plain_name(name))
 
 
 def tools_from(offered: object, *, lenient: bool = False) -> Tools:
@@ -147,9 +158,7 @@ def _function(tool: Any, place: str, *, lenient: bool) -> Function | None:
 
 
 def _parameters(tool: Mapping[str, Any], place: str) -> Schema:
-    key = next(
-        (k for k in ("parameters", "input_schema", "inputSchema") if k in tool), "parameters"
-    )
+    key = next((k for k in SCHEMAS if k in tool), "parameters")
     parameters = tool.get(key)
     if parameters is None:
         parameters = {}

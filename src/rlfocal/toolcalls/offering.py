@@ -6,20 +6,17 @@ known is left out, so that anything goes there.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from rlfocal.errors import ConfigError
-from rlfocal.toolcalls.functions import tools_from
+from rlfocal.toolcalls.functions import SCHEMAS, plain_name, tools_from
 from rlfocal.toolcalls.schema import KINDS
 from rlfocal.toolcalls.values import decoded
 
 __all__ = ["as_openai", "offered"]
 
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_-]")
 _INNER = ("properties", "$defs", "definitions", "patternProperties")
 """Where names, not words of JSON Schema, stand for schemas."""
 
@@ -48,7 +45,7 @@ def as_openai(functions: object) -> list[dict[str, Any]]:
         if "name" not in inner:
             continue  # of the server's own
         own = str(inner["name"]).strip()
-        name = _NOT_IN_NAMES.sub("_", own)
+        name = plain_name(own)
         if name in own_names:
             raise ConfigError(
                 f"tools: '{own_names[name]}' and '{own}' are both sent as '{name}'; rename one"
@@ -57,8 +54,7 @@ def as_openai(functions: object) -> list[dict[str, Any]]:
         function: dict[str, Any] = {"name": name}
         if inner.get("description"):
             function["description"] = str(inner["description"])
-        keys = ("parameters", "input_schema", "inputSchema")
-        schema = next((inner[key] for key in keys if inner.get(key)), None)
+        schema = next((inner[key] for key in SCHEMAS if inner.get(key)), None)
         parameters = {"properties": {}} if schema is None else _schema(schema)
         function["parameters"] = {**parameters, "type": "object"}
         found.append({"type": "function", "function": function})
@@ -68,7 +64,7 @@ def as_openai(functions: object) -> list[dict[str, Any]]:
 @lru_cache(maxsize=256)
 def offered(functions: str) -> tuple[dict[str, Any], ...]:
     """As `as_openai`, of JSON; read once for all members and samples. Not to be changed."""
-    return tuple(json.loads(json.dumps(as_openai(functions))))
+    return tuple(as_openai(functions))
 
 
 def _schema(given: Any) -> Any:

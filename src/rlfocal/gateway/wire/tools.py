@@ -12,12 +12,12 @@ from typing import Any
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.fields import IgnoredFields
 from rlfocal.gateway.wire.names import names_a_model, names_a_server
+from rlfocal.toolcalls.functions import SCHEMAS
 
 __all__ = ["read_format", "read_tools"]
 
 Tool = dict[str, Any]
-_SCHEMAS = ("parameters", "input_schema", "inputSchema")
-_OF_FUNCTION = ("name", "description", "strict", *_SCHEMAS)
+_OF_FUNCTION = ("name", "description", "strict", *SCHEMAS)
 _WORDS = {"none": "none", "auto": "auto", "required": "required", "any": "required"}
 
 
@@ -106,7 +106,7 @@ def _function(found: Mapping[str, Any], path: str) -> Tool:
         if not isinstance(description, str):
             raise _mistake(f"{path}.description", "should be a string")
         function["description"] = description
-    schema = next((found[n] for n in _SCHEMAS if found.get(n) is not None), None)
+    schema = next((found[n] for n in SCHEMAS if found.get(n) is not None), None)
     if schema is not None:
         if not isinstance(schema, dict):
             raise _mistake(f"{path}.parameters", "should be an object, a JSON schema")
