@@ -7,13 +7,14 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -168,3 +169,56 @@ def rng() -> np.random.Generator:
     import numpy as np
 
     return np.random.default_rng(20260101)
+
+
+class Grid(NamedTuple):
+    """Three workers elsewhere, each with one CPU, as far as a program can tell."""
+
+    on: str
+    """As `--on` takes it."""
+    lose_one: Callable[[], None]
+    """Kill a worker with all that it is at, while jobs run."""
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Grid]:
+    """A Ray cluster of three nodes on this machine."""
+    try:
+        from ray.cluster_utils import Cluster
+    except ImportError:
+        missing("ray", "Ray is not installed: pip install 'rlfocal[ray]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # nodes find the jobs of tests
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        cluster = Cluster()
+        try:
+            for _ in range(3):
+                cluster.add_node(num_cpus=1, include_dashboard=False)
+
+            def lose_one() -> None:
+                cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+                cluster.add_node(num_cpus=1, include_dashboard=False)
+
+            yield Grid(f"ray:{cluster.address}", lose_one)
+        finally:
+            cluster.shutdown()
+
+
+@pytest.fixture(scope="session")
+def dask_cluster() -> Iterator[Grid]:
+    """A Dask cluster of three worker processes, which are started again when they die."""
+    try:
+        from distributed import LocalCluster
+    except ImportError:
+        missing("dask", "dask.distributed is not installed: pip install 'rlfocal[dask]'")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        LocalCluster(
+            n_workers=3, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
+        ) as cluster,
+    ):
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        yield Grid(
+            f"dask:{cluster.scheduler_address}",
+            lambda: os.kill(cluster.workers[0].process.pid, signal.SIGKILL),
+        )

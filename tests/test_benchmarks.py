@@ -149,6 +149,15 @@ TABLE: Mapping[str, Quick] = {
     "environment.py": Quick(
         "--repeats 1", tuple(rf"^ +{n}( +{NUMBER}){{3}}$" for n in ("16", "256", "1,024"))
     ),
+    "executors.py": Quick(
+        "DATA --quick --places dask --strategies quick",
+        (
+            rf"^\| processes \| {NUMBER} \| 1\.00 \[1\.00, 1\.00\] \| equal \|$",
+            rf"^\| dask \| {NUMBER} \| {NUMBER} \[{NUMBER}, {NUMBER}\] \| equal \|$",
+        ),
+        judges_speed=True,
+        extra="dask_cluster",
+    ),
     "extraction.py": Quick(
         "--repeats 1",
         (

@@ -60,7 +60,7 @@ PUBLIC = {
         CheckpointError ConfigError DatabaseError Failure MemberError NobodyAnswered
         NotApplicable NotInstalled RecordError RlfocalError nearest
     """,
-    "rlfocal.executor": "Executor ProcessExecutor SerialExecutor",
+    "rlfocal.executor": "Executor ProcessExecutor SerialExecutor executor_at",
     "rlfocal.features": "Encoder HashingEncoder Reach encoder encoder_names",
     "rlfocal.live": """
         Alternative Answer Answering CallRecord FREE_WORDS Limits Listener LiveEnsemble Question

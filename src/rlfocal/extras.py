@@ -27,6 +27,8 @@ EXTRAS: Mapping[str, str] = {
     "onnxruntime": "encoder",
     "tokenizers": "encoder",
     "litellm": "litellm",
+    "ray": "ray",
+    "distributed": "dask",
 }
 """Package, as it is imported → the extra that brings it."""
 

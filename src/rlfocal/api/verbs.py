@@ -118,6 +118,7 @@ def benchmark(
     protocol: EvalProtocol | None = None,
     executor: Executor | None = None,
     on_progress: Callable[[int, int, str], None] | None = None,
+    keep: str | Path | None = None,
 ) -> BenchResult:
     """Fit strategies on training queries and measure them on queries that nothing was fitted on.
 
@@ -133,8 +134,11 @@ def benchmark(
         tasks: whether strategies are shown the tasks of tested queries: "given"; "hidden", as where
             a gateway's client names none; or "both", see `BenchResult.hidden`.
         protocol: all such settings at once; in place of `folds`, `seeds` and `tasks`.
-        executor: where the fits run; None for here, one after another.
+        executor: where the fits run, as `rlfocal.executor.executor_at` finds it; None for here, one
+            after another.
         on_progress: called with jobs done, jobs in all, and what was done last.
+        keep: a folder for the results of fits as they come; a run that was broken off goes on from
+            there.
 
     Raises:
         ConfigError: a name is unknown, or the data are too few; before anything is fitted.
@@ -149,6 +153,7 @@ def benchmark(
         data=str(data) if isinstance(data, str | Path) else None,
         executor=executor,
         on_progress=on_progress,
+        keep=keep,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import Fold
+from rlfocal.bench.kept.store import Kept
 from rlfocal.bench.protocol import EvalProtocol, Tasks, TasksShown
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.protocol import Outcome, Reference, unmet
@@ -24,8 +25,8 @@ from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import Calibration, ResponseTable, calibrate
 
 __all__ = [
-    "BenchInput", "Calibrated", "Job", "JobResult", "OnProgress", "Point", "fit_job", "run_job",
-    "run_jobs",
+    "RESULTS", "BenchInput", "Calibrated", "Job", "JobResult", "OnProgress", "Point", "fit_job",
+    "run_job", "run_jobs",
 ]  # fmt: skip
 
 OnProgress = Callable[[int, int, str], None]
@@ -67,6 +68,10 @@ class JobResult(NamedTuple):
     """The policy that acts at the default dial, where a strategy may choose among several."""
     hidden: tuple[Point, ...] = ()
     """Outcomes on the same queries with their tasks hidden, where both are wanted."""
+
+
+RESULTS = (Job, Point, JobResult, Outcome, Acting)
+"""Classes of which a result is made."""
 
 
 class Calibrated(NamedTuple):
@@ -127,6 +132,7 @@ def run_jobs(
     protocol: EvalProtocol,
     executor: Executor | None,
     on_progress: OnProgress | None,
+    kept: Kept | None = None,
 ) -> tuple[list[R], dict[str, str]]:
     """Run a job for every strategy, fold and seed, fold by fold.
 
@@ -136,6 +142,7 @@ def run_jobs(
         protocol: says the seeds; a strategy without randomness runs with the first alone.
         executor: where the jobs run; None for here.
         on_progress: called once before the first job and after every job.
+        kept: where results are kept as they come, and those of earlier runs are found.
 
     Returns:
         Results in the order of the jobs, whatever the order of completion, and strategies that
@@ -164,11 +171,19 @@ def run_jobs(
         for seed in seeds[name]
     ]
     tell = on_progress or (lambda *_: None)
-    tell(0, len(jobs), "")
     done: dict[int, R | NotApplicable] = {}
+    if kept is not None:
+        found_before = {index: kept.find(*job) for index, job in enumerate(jobs)}
+        done = {index: found for index, found in found_before.items() if found is not None}
+    tell(len(done), len(jobs), "")
+    left = [index for index in range(len(jobs)) if index not in done]
     executor = SerialExecutor() if executor is None else executor
-    for index, result in executor.map(partial(_result, work), jobs, shared=shared):
+    of_left = executor.map(partial(_result, work), [jobs[index] for index in left], shared=shared)
+    for place, result in of_left:
+        index = left[place]
         done[index] = result
+        if kept is not None:
+            kept.keep(result, *jobs[index])
         tell(len(done), len(jobs), str(jobs[index]))
     results = []
     for index, job in enumerate(jobs):

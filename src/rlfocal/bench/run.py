@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,8 @@ from rlfocal.bench.figures.calibration import calibrations
 from rlfocal.bench.figures.environment import environment
 from rlfocal.bench.figures.hidden_tasks import lost_by_hiding, tasks_note, with_hidden
 from rlfocal.bench.folds import Partition, partition
-from rlfocal.bench.jobs import BenchInput, JobResult, OnProgress, run_job, run_jobs
+from rlfocal.bench.jobs import RESULTS, BenchInput, JobResult, OnProgress, run_job, run_jobs
+from rlfocal.bench.kept import Kept
 from rlfocal.bench.protocol import EvalProtocol, Tasks
 from rlfocal.bench.result import (
     BEST_SINGLE,
@@ -57,6 +59,7 @@ def run_bench(
     data: str | None = None,
     executor: Executor | None = None,
     on_progress: OnProgress | None = None,
+    keep: str | Path | None = None,
     talked: Talked | None = None,
 ) -> BenchResult:
     """Fit strategies on training queries and measure them on queries that nothing was fitted on.
@@ -72,6 +75,8 @@ def run_bench(
         executor: where the jobs run; None for here, one after another. It changes no figure but
             the seconds.
         on_progress: called once before the first job and after every job.
+        keep: a folder for the results of jobs as they come: a run that was broken off goes on from
+            there, and another run finds there what it has in common with this one.
         talked: conversations held on the same folds, whose rows stand beside those of strategies.
 
     Returns:
@@ -94,7 +99,11 @@ def run_bench(
     entrants = Entrants.of(wanted, always=(BEST_SINGLE, *alone, ORACLE))
     part = partition(table, protocol)
     shared = BenchInput(table, part.folds, entrants, protocol.tasks)
-    results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress)
+    kept = None
+    if keep is not None:
+        about = {"work": "bench", "tasks": protocol.tasks}
+        kept = Kept(Path(keep), table, entrants, part.folds, about=about, classes=RESULTS)
+    results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress, kept)
     notes: tuple[str, ...] = ()
     if talked is not None:
         results, notes = [*results, *talked.results], talked.notes

@@ -13,6 +13,7 @@ from rlfocal.cli.output.console import waiting
 from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rlfocal.executor import Executor
     from rlfocal.records import Dataset, ResponseTable
     from rlfocal.records.database import Database
 
@@ -24,15 +25,18 @@ __all__ = [
     "Complete",
     "Cost",
     "Data",
+    "Jobs",
     "JsonFile",
     "JsonFlag",
     "Members",
+    "On",
     "Overwrite",
     "Pool",
     "PoolFile",
     "Price",
     "answers_in",
     "argument",
+    "executor_of",
     "load_dataset",
     "load_table",
     "opened_to_read",
@@ -101,6 +105,18 @@ Cost = Annotated[
 Complete = Annotated[
     bool, option("--complete", help="Use only queries that every chosen member answered.")
 ]
+On = Annotated[
+    str | None,
+    option(
+        "--on",
+        value="PLACE",
+        help="Where jobs run: processes:8, ray:ADDRESS or dask:ADDRESS.",
+        show_default="here, one after another",
+    ),
+]
+Jobs = Annotated[
+    int | None, option("--jobs", value="J", help="Processes to run in: --on processes:J.")
+]
 JsonFlag = Annotated[
     bool, option("--json", help="Print JSON, and nothing else, on standard output.")
 ]
@@ -129,6 +145,25 @@ def split_names(text: str | None, what: str) -> tuple[str, ...] | None:
     if not names:
         raise ConfigError(f"{what}: no name given; separate names by commas, as in a,b")
     return names
+
+
+def executor_of(on: str | None, jobs: int | None) -> Executor:
+    """Where the jobs of a command run.
+
+    Args:
+        on: value of --on.
+        jobs: value of --jobs, the short form of --on processes:J.
+
+    Raises:
+        ConfigError: both are given, or there is no such place.
+    """
+    from rlfocal.executor import executor_at
+
+    if on is not None and jobs is not None:
+        raise ConfigError(f"--jobs {jobs} is --on processes:{jobs}; give one of the two")
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+    return executor_at(on or f"processes:{jobs or 1}")
 
 
 def load_dataset(data: str, *, with_text: bool = True) -> Dataset:

@@ -63,6 +63,10 @@ class JobTraces(NamedTuple):
     """Scenario -> why the data cannot play it."""
 
 
+TRACES = (Job, StreamTrace, JobTraces)
+"""Classes of which a result is made."""
+
+
 @dataclass(kw_only=True)
 class ScenarioInput(BenchInput):
     """The shared input of all jobs; its folds are those that are streamed."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.figures.environment import environment
 from rlfocal.bench.folds import Fold, partition
 from rlfocal.bench.jobs import OnProgress, run_jobs
+from rlfocal.bench.kept import Kept
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.scenarios.catalogue import Scenario, resolve_scenarios
-from rlfocal.bench.scenarios.jobs import JobTraces, ScenarioInput, StreamTrace, walk_streams
+from rlfocal.bench.scenarios.jobs import TRACES, JobTraces, ScenarioInput, StreamTrace, walk_streams
 from rlfocal.bench.scenarios.result import ScenarioResult, ScenarioRow, scenario_row
 from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.deliberation.base import Base
@@ -39,6 +42,7 @@ def run_scenarios(
     settings: StreamSettings | None = None,
     executor: Executor | None = None,
     on_progress: OnProgress | None = None,
+    keep: str | Path | None = None,
 ) -> ScenarioResult:
     """Measure the accuracy lost to changes of pool, tasks or labels, and regained by adapting.
 
@@ -52,6 +56,7 @@ def run_scenarios(
         settings: of the streams; None for the defaults.
         executor: where the jobs run; None for here. It changes no figure.
         on_progress: called once before the first job and after every job.
+        keep: a folder for the results of jobs, as `run_bench` takes one.
 
     Raises:
         ConfigError: a name is unknown, an object is no strategy, something is not installed, tasks
@@ -69,7 +74,14 @@ def run_scenarios(
     shared = ScenarioInput(
         table, folds, entrants, scenarios=chosen, settings=settings, fold_seed=protocol.fold_seed
     )
-    results, not_applicable = run_jobs(walk_streams, shared, protocol, executor, on_progress)
+    kept = None
+    if keep is not None:
+        about = {
+            "work": "scenarios", "scenarios": [scenario.name for scenario in chosen],
+            "settings": asdict(settings), "fold_seed": protocol.fold_seed,
+        }  # fmt: skip
+        kept = Kept(Path(keep), table, entrants, folds, about=about, classes=TRACES)
+    results, not_applicable = run_jobs(walk_streams, shared, protocol, executor, on_progress, kept)
     for result in results:
         for scenario, reason in result.refused.items():
             not_applicable.setdefault(scenario, reason)

@@ -87,7 +87,16 @@ def bench(
             help="With --scenario: train anew, for comparison, what takes long to train, too.",
         ),
     ] = False,
-    jobs: Annotated[int, option(value="J", help="Processes to run in.")] = 1,
+    on: common.On = None,
+    jobs: common.Jobs = None,
+    resume: Annotated[
+        Path | None,
+        option(
+            "--resume",
+            value="DIR",
+            help="Keep each finished fit in DIR, and take from there what is finished already.",
+        ),
+    ] = None,
     json: common.JsonFile = None,
     report: Annotated[
         Path | None,
@@ -121,13 +130,10 @@ def bench(
     if named is not None:
         named = resolve(named)  # a wrong name is told before anything heavy is imported
     from rlfocal.bench import EvalProtocol
-    from rlfocal.executor import ProcessExecutor, SerialExecutor
 
     n_folds = _N_FOLDS if folds is None else folds
     protocol = EvalProtocol(n_folds=n_folds, use_split=split, n_seeds=seeds, tasks=tasks)
     limits = budgets_of(budgets)
-    if jobs < 1:
-        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
     if scenario is not None and (report is not None or budgets != _BUDGETS or tasks != "given"):
         raise ConfigError(
             "--scenario knows neither --report nor --budgets nor --tasks; use --json FILE"
@@ -143,7 +149,7 @@ def bench(
         retry_failed=retry_failed, dry_run=dry_run, scenario=scenario,
     )  # fmt: skip
     check_json(json)
-    executor = ProcessExecutor(jobs) if jobs > 1 else SerialExecutor()
+    run = _Run(common.executor_of(on, jobs), resume)
 
     def load() -> tuple[Dataset, ResponseTable]:
         return common.load_table(
@@ -154,20 +160,27 @@ def bench(
         names = named or resolve(("baselines",))
         typed = as_typed(data, pool, members, cost, complete=complete)
         wanted = None if report is None else _Report(report, not no_questions, overwrite)
-        _compare(load, names, protocol, limits, typed, executor, wanted, json=json, live=held)
+        _compare(load, names, protocol, limits, typed, run, wanted, json=json, live=held)
     else:
         from rlfocal.bench.scenarios import StreamSettings
 
         chosen = common.split_names(scenario, "--scenario") or ()
         stream = StreamSettings(orders=orders or 1, retrain=retrain)
         every_fold = folds is not None
-        _play(load, chosen, named, protocol, stream, executor, every_fold=every_fold, json=json)
+        _play(load, chosen, named, protocol, stream, run, every_fold=every_fold, json=json)
 
 
 class _Load(Protocol):
     """Reads the data and builds the table."""
 
     def __call__(self) -> tuple[Dataset, ResponseTable]: ...
+
+
+class _Run(NamedTuple):
+    """Where the jobs run, and where their results are kept."""
+
+    executor: Executor
+    keep: Path | None
 
 
 class _Report(NamedTuple):
@@ -184,7 +197,7 @@ def _compare(
     protocol: EvalProtocol,
     budgets: tuple[float, ...],
     typed: str,
-    executor: Executor,
+    run: _Run,
     report: _Report | None,
     *,
     json: Path | None,
@@ -209,7 +222,7 @@ def _compare(
     with progress("bench") as move:
         result = run_bench(
             table, names, protocol,
-            budgets=budgets, data=typed, executor=executor, on_progress=move,
+            budgets=budgets, data=typed, executor=run.executor, on_progress=move, keep=run.keep,
             talked=None if held is None else held.talked,
         )  # fmt: skip
     if held is not None:
@@ -270,7 +283,7 @@ def _play(
     strategies: tuple[str, ...] | None,
     protocol: EvalProtocol,
     settings: StreamSettings,
-    executor: Executor,
+    run: _Run,
     *,
     every_fold: bool,
     json: Path | None,
@@ -284,6 +297,6 @@ def _play(
         result = run_scenarios(
             table, scenarios, protocol,
             strategies=strategies or DEFAULT_STRATEGIES, every_fold=every_fold, settings=settings,
-            executor=executor, on_progress=move,
+            executor=run.executor, on_progress=move, keep=run.keep,
         )  # fmt: skip
     deliver(result.to_json(), json, lambda: show_scenarios(result))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import bad_jobs
+import far_jobs
 import numpy as np
 import pytest
 import threadpoolctl
@@ -91,12 +92,17 @@ def test_a_worker_that_dies_while_it_writes_is_reported() -> None:
 def test_what_a_worker_cannot_send_is_said(what: str, message: str) -> None:
     with pytest.raises(Exception, match=message) as caught:
         list(ProcessExecutor(1).map(bad_jobs.cannot_be_sent, [1], shared=what))
-    assert "in _outcome" in str(caught.value.__cause__)
+    assert "in outcome" in str(caught.value.__cause__)
 
 
 def test_fewer_than_one_worker_is_refused() -> None:
     with pytest.raises(ConfigError, match="at least 1, got 0"):
         ProcessExecutor(0)
+
+
+def test_a_job_whose_worker_was_killed_is_run_again_with_fewer_workers(tmp_path: Path) -> None:
+    found = dict(ProcessExecutor(2).map(far_jobs.dies_once, [0, 1, 2, 3], shared=str(tmp_path)))
+    assert found == {0: 0, 1: 10, 2: 20, 3: 30}
 
 
 STILLBORN = """

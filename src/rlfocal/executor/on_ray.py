@@ -1,0 +1,183 @@
+"""Jobs run by actors of a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+from rlfocal.errors import ConfigError
+from rlfocal.executor.crews import Death, hand_out
+from rlfocal.executor.makes import make
+from rlfocal.executor.messages import REMEDY, outcome, packed
+from rlfocal.extras import need
+
+__all__ = ["RayExecutor"]
+
+S = TypeVar("S")
+J = TypeVar("J")
+R = TypeVar("R")
+
+_LOOK_S = 5.0
+"""Seconds for which a worker is waited for at a time."""
+_CONNECT_S = 20.0
+
+
+class RayExecutor:
+    """Runs the jobs on a Ray cluster, one worker a CPU.
+
+    What the jobs share goes into the object store: it is held once on every node, and all workers
+    there read the same memory. A worker is an actor, which ends with this process, however that
+    ends. A job whose worker or node dies is run by another; a node that joins, or comes back, takes
+    the place of one that died.
+
+    Args:
+        address: what `ray.init` takes: "auto" for the cluster that this machine belongs to,
+            "HOST:6379", "ray://HOST:10001", or "local" for one that is started here and ends with
+            the jobs. A connection to Ray that this process has already is used as it is.
+
+    Raises:
+        NotInstalled: Ray is missing.
+        ConfigError: from `map`: nobody answers at the address, a node has other versions of what
+            figures depend on, or something cannot be sent or read there.
+        RlfocalError: from `map`: the workers of one job died again and again.
+    """
+
+    def __init__(self, address: str) -> None:
+        need("ray", "--on ray")
+        self.address = address
+
+    def map(
+        self, function: Callable[[S, J], R], jobs: Sequence[J], *, shared: S
+    ) -> Iterator[tuple[int, R]]:
+        """See `Executor.map`."""
+        if not jobs:
+            return
+        messages = [packed(job) for job in jobs]
+        with _connected(self.address) as ray, contextlib.closing(_Crew(ray)) as crew:
+            crew.set_up(function, shared)
+            crew.add(min(int(ray.cluster_resources().get("CPU", 1)), len(jobs)))
+            yield from hand_out(crew, jobs, messages)
+
+
+class _Worker:
+    """An actor: it holds what the jobs share, and does one job at a time."""
+
+    _setup: tuple[Callable[[Any, Any], Any], object]
+
+    def set_up(self, setup: tuple[Callable[[Any, Any], Any], object]) -> bytes:
+        """Take what the jobs share, and say of what make this worker is."""
+        threadpool_limits(limits=1)
+        self._setup = setup
+        return bytes(packed((make(), None, "")))
+
+    def work(self, job: bytes) -> bytes:
+        """Do a job."""
+        return bytes(outcome(*self._setup, job))
+
+
+class _Crew:
+    """Actors, and what each was asked last."""
+
+    where = "a worker of the Ray cluster"
+
+    def __init__(self, ray: Any) -> None:
+        self._ray = ray
+        self._asked: dict[Any, Any] = {}
+        """What is to come → the actor that it comes from."""
+        self._actors: set[Any] = set()
+
+    def set_up(self, function: Callable[[Any, Any], Any], shared: object) -> None:
+        """Store what the jobs share.
+
+        Raises:
+            ConfigError: it cannot be sent.
+        """
+        try:
+            self._setup = self._ray.put((function, shared))
+        except TypeError as exc:
+            raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
+
+    def add(self, n_workers: int) -> None:
+        """Call for actors; each starts when a CPU is free."""
+        kind = self._ray.remote(_Worker).options(num_cpus=1, scheduling_strategy="SPREAD")
+        for _ in range(n_workers):
+            actor = kind.remote()
+            self._actors.add(actor)
+            self._asked[actor.set_up.remote(self._setup)] = actor
+
+    def send(self, worker: Any, job: memoryview) -> None:
+        """See `Crew.send`."""
+        self._asked[worker.work.remote(bytes(job))] = worker
+
+    def received(self) -> Iterator[tuple[Any, bytes | Death]]:
+        """See `Crew.received`."""
+        ready, _ = self._ray.wait(list(self._asked), num_returns=1, timeout=_LOOK_S)
+        for reference in ready:
+            worker = self._asked.pop(reference)
+            message = self._message(reference)
+            if isinstance(message, Death):
+                self._ray.kill(worker)  # one that is out of reach, too
+                self._actors.discard(worker)
+                self.add(1)
+            yield worker, message
+
+    def _message(self, reference: Any) -> bytes | Death:
+        errors = self._ray.exceptions
+        try:
+            found: bytes = self._ray.get(reference)
+        except errors.RayTaskError as exc:  # jobs raise none: what they share cannot be read
+            raise ConfigError(f"cannot be read in another process: {exc.cause}; {REMEDY}") from exc
+        except errors.RayError as exc:
+            first = str(exc).strip().partition("\n")[0]
+            return Death(f"{self.where} or its node died ({type(exc).__name__}: {first})")
+        return found
+
+    def close(self) -> None:
+        """End all actors."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator[Any]:
+    """Ray, connected for as long as this lasts.
+
+    Raises:
+        ConfigError: nobody answers.
+    """
+    ray = need("ray", "--on ray")
+    if ray.is_initialized():
+        yield ray
+        return
+    _check_reachable(address)
+    # Unless told otherwise, a cluster that is started here sends reports on its use.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    options = {"include_dashboard": False} if address == "local" else {}
+    try:
+        ray.init(address, configure_logging=False, log_to_driver=False, **options)
+    except (ConnectionError, ValueError, RuntimeError) as exc:
+        first = str(exc).strip().partition("\n")[0]
+        raise ConfigError(f"--on ray:{address}: no cluster there: {first}") from exc
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nobody listens: Ray itself would try for minutes.
+
+    Raises:
+        ConfigError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+        except (OSError, OverflowError) as exc:
+            raise ConfigError(f"--on ray:{address}: no cluster there: {exc}") from exc
