@@ -18,7 +18,7 @@ from rlfocal.bench import EvalProtocol, run_bench
 from rlfocal.errors import ConfigError, RlfocalError
 from rlfocal.executor import ProcessExecutor, executor_at
 from rlfocal.records import build_table
-from rlfocal.records.built_in import localpool
+from rlfocal.records.built_in import localpool, read_data
 
 if TYPE_CHECKING:
     from conftest import Grid
@@ -77,8 +77,8 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_told_to_end_it_leaves_nobody_at_work(
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_it_leaves_nobody_at_work(
     grid: Grid, tmp_path: Path, how: signal.Signals
 ) -> None:
     script = tmp_path / "program.py"
@@ -96,13 +96,20 @@ def test_told_to_end_it_leaves_nobody_at_work(
     process.send_signal(how)
     process.communicate(timeout=60)
     assert process.returncode != 0
-    if how is signal.SIGINT or grid.on.startswith("ray"):
+    if how is signal.SIGINT or grid.on.startswith("ray"):  # a worker of Dask ends what it is at
         time.sleep(12)
         assert not list(tmp_path.glob("*.ended"))
 
 
-def test_a_benchmark_gives_the_same_rows_though_a_worker_is_lost(grid: Grid) -> None:
-    table = build_table(localpool())
+@pytest.mark.parametrize("pool", ["localpool", "small8"])
+def test_a_benchmark_gives_the_same_rows_though_a_worker_is_lost(
+    grid: Grid, pool: str, request: pytest.FixtureRequest
+) -> None:
+    if pool == "localpool":
+        table = build_table(localpool())
+    else:
+        data = read_data(request.getfixturevalue("shared_data") / "mmlu_pro")
+        table = build_table(data, members=data.select_members(pool, None))
     names = ["best-single", "plurality", "weighted-vote", "stacking", "knn-router", "agreement"]
     protocol = EvalProtocol(n_folds=3)
     here = run_bench(table, names, protocol, executor=ProcessExecutor(2))
