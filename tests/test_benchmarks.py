@@ -115,6 +115,16 @@ TABLE: Mapping[str, Quick] = {
         ),
         judges_speed=True,
     ),
+    "collecting_machines.py": Quick(
+        "--calls 400 --collectors 2 --kills 1 --sqlite",
+        (
+            r'^ "n_stored": 400,$',
+            r'^ "n_kills": 1,$',
+            rf'^ "replies_per_s": {NUMBER},$',
+            rf'^  "collector 0: {NUMBER} at {NUMBER} s',
+            r'^  "each answered once": true,$',
+        ),
+    ),
     "commands.py": Quick(
         "--repeats 1 --data DATA",
         (rf"^( +{NUMBER}){{3}}  rlfocal --help$", rf"^( +{NUMBER}){{3}}  rlfocal inspect small$"),
@@ -219,6 +229,16 @@ TABLE: Mapping[str, Quick] = {
             r"^endings: \d+ answer",
         ),
         judges_speed=True,
+    ),
+    "gateway_rolling.py": Quick(
+        "--quick",
+        (
+            r"^\| failed while both were restarted +\| 0 of [\d,]+ .*\| ok +\|$",
+            rf"^\| gateway CPU, two +\| {NUMBER} ms each",
+            rf"^\| two by one +\| {NUMBER} \({NUMBER} to {NUMBER}\)",
+        ),
+        judges_speed=True,
+        extra="postgres_url",
     ),
     "gateway_soak.py": Quick(
         "--minutes 0.12 --warm-up 0.02 --rate 10 --every 1 --queries 120",
@@ -330,6 +350,14 @@ TABLE: Mapping[str, Quick] = {
             rf"^at mean calls( +{NUMBER}){{5}}$",
             rf"^max_rounds 2 .*{NUMBER} \({NUMBER}\) r{NUMBER}",
             rf"^( +{NUMBER}){{4}}  \S+",
+        ),
+    ),
+    "scale.py": Quick(
+        "--out SCRATCH --quick",
+        (
+            rf"^\| inspect \| 8 \| 400 \| {NUMBER} \| {NUMBER} \| {NUMBER} \|$",
+            rf"^\| bench \| 8 \| 400 \| {NUMBER} \| {NUMBER} \| {NUMBER} \|$",
+            rf"^diversity: time grows as members\^{NUMBER} and queries\^{NUMBER}$",
         ),
     ),
     "seeds.py": Quick(

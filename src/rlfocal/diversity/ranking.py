@@ -13,7 +13,7 @@ import numpy as np
 
 from rlfocal.diversity.masks import BoolArray, FloatArray, IntArray
 
-__all__ = ["Objective", "ScoreBook", "keep_best", "rank", "score_masks"]
+__all__ = ["Objective", "ScoreBook", "keep_best", "rank", "remembered", "score_masks"]
 
 Objective = Callable[[BoolArray], FloatArray]
 """masks: bool[B, N], none empty -> float64[B], higher is better, no NaN; `counts.focal` is one."""
@@ -48,6 +48,26 @@ def score_masks(objective: Objective, masks: BoolArray) -> FloatArray:
             raise ValueError(f"an objective must not return NaN, as for members {members}")
         scores[at : at + BLOCK_MASKS] = found
     return scores
+
+
+def remembered(objective: Objective) -> Objective:
+    """An objective that works no second time on a block of masks, as searches of all ensembles ask.
+
+    >>> asked = []
+    >>> size = remembered(lambda masks: asked.append(1) or masks.sum(axis=1).astype(float))
+    >>> size(np.eye(3, dtype=bool)), size(np.eye(3, dtype=bool)), len(asked)
+    (array([1., 1., 1.]), array([1., 1., 1.]), 1)
+    """
+    known: dict[tuple[int, ...], dict[bytes, FloatArray]] = {}
+
+    def found(masks: BoolArray) -> FloatArray:
+        of_shape = known.setdefault(masks.shape, {})
+        key = np.packbits(masks).tobytes()
+        if key not in of_shape:
+            of_shape[key] = objective(masks)
+        return of_shape[key]
+
+    return found
 
 
 def rank(masks: BoolArray, scores: FloatArray) -> IntArray:

@@ -22,6 +22,7 @@ from rlfocal.diversity import (
     pair_counts,
     weighted_sum,
 )
+from rlfocal.diversity.ranking import remembered
 from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, ResponseTable
 from rlfocal.records.tables.missing import complete_part
@@ -152,11 +153,13 @@ def measure_independence(
         complete_part(table)  # raises, and says which members have queries in common
     counts = FailureCounts.from_failed(failed)
     no_vote = unmet(Plurality(), table)
-    vote = None if no_vote else VoteAccuracy(table, rank_members(table))
-    criteria: dict[str, Objective] = {"focal diversity": counts.focal}
+    # Each criterion is searched for by itself, among the same ensembles where all are tried.
+    focal = remembered(counts.focal)
+    vote = None if no_vote else remembered(VoteAccuracy(table, rank_members(table)))
+    criteria: dict[str, Objective] = {"focal diversity": focal}
     if vote is not None:
         criteria["0.5 focal diversity + 0.5 vote accuracy"] = weighted_sum(
-            (0.5, counts.focal), (0.5, vote)
+            (0.5, focal), (0.5, vote)
         )
         criteria["vote accuracy"] = vote
     sizes = (2, table.n_members) if size is None else (size, size)
