@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from rlfocal.errors import ConfigError, RlfocalError
 
-__all__ = ["REMEDY", "opened", "outcome", "packed", "read"]
+__all__ = ["REMEDY", "opened", "outcome", "packed", "read", "unpacked"]
 
 REMEDY = (
     "define its class or function at the top of a module (not inside a function, no lambda, no "
@@ -34,10 +34,15 @@ def packed(value: object) -> memoryview:
         raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
 
 
-def read(setup: bytes) -> Any:
+def unpacked(message: bytes) -> Any:
+    """Undo `packed`."""
+    return ForkingPickler.loads(message)
+
+
+def read(load: Callable[[], Any]) -> Any:
     """The function of the jobs and their shared input; or what says why they cannot be read."""
     try:
-        return ForkingPickler.loads(setup)
+        return load()
     except Exception as exc:  # importing a user's module may raise anything
         return _refuse, f"cannot be read in another process: {exc}; {REMEDY}"
 

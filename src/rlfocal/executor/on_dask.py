@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from rlfocal.errors import ConfigError
 from rlfocal.executor.crews import Death, hand_out
 from rlfocal.executor.makes import make
-from rlfocal.executor.messages import outcome, packed, read
+from rlfocal.executor.messages import outcome, packed, read, unpacked
 from rlfocal.extras import need
 
 __all__ = ["DaskExecutor"]
@@ -71,7 +71,7 @@ class _State:
     """What one worker holds: the function, what its jobs share, and who is at a job."""
 
     def __init__(self, setup: bytes) -> None:
-        self._function, self._shared = read(setup)
+        self._function, self._shared = read(lambda: unpacked(setup))
         self._thread: int | None = None
 
     def work(self, job: bytes) -> bytes:

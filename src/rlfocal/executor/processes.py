@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from rlfocal.errors import ConfigError
 from rlfocal.executor.crews import Death, hand_out
 from rlfocal.executor.makes import make
-from rlfocal.executor.messages import outcome, packed, read
+from rlfocal.executor.mapped import mapped
+from rlfocal.executor.messages import outcome, packed, read, unpacked
 
 __all__ = ["ProcessExecutor"]
 
@@ -40,8 +41,9 @@ class ProcessExecutor:
     """Runs the jobs in processes of this machine.
 
     Workers are started afresh (spawn), so they share no state with this process, and a script that
-    uses them needs the usual `if __name__ == "__main__":`. Input, jobs and results go through a
-    pipe of its own to each worker: their classes have to be importable by name. Ctrl-C reaches this
+    uses them needs the usual `if __name__ == "__main__":`. Jobs and results go through a
+    pipe of its own to each worker, and so does the shared input but for its arrays, which all read
+    in one place: classes have to be importable by name. Ctrl-C reaches this
     process alone, which then ends the workers; however it ends itself, they end with it. What a
     worker prints goes to the standard error. A job cannot use `multiprocessing` itself.
 
@@ -69,7 +71,10 @@ class ProcessExecutor:
         if not jobs:
             return
         messages = [packed(job) for job in jobs]
-        with _started(min(self.n_workers, len(jobs)), (function, shared)) as crew:
+        with (
+            mapped((function, shared)) as setup,
+            _started(min(self.n_workers, len(jobs)), packed(setup)) as crew,
+        ):
             yield from hand_out(crew, jobs, messages)
 
 
@@ -113,17 +118,17 @@ class _Crew:
 
     where = "a worker process"
 
-    def __init__(self, setup: object) -> None:
+    def __init__(self, setup: memoryview) -> None:
         self._setup, self.workers = setup, list[_Worker]()
 
     def add(self, n_workers: int) -> None:
         """Start workers, and send them what all jobs share."""
-        setup, before = packed(self._setup), len(self.workers)
+        before = len(self.workers)
         # Another thread, since no signal interrupts it: a worker born half-way has no end.
         with ThreadPoolExecutor(1) as thread:
             thread.submit(_start, self.workers, n_workers).result()
         for worker in self.workers[before:]:
-            worker.send(setup)
+            worker.send(self._setup)
 
     def send(self, worker: _Worker, job: memoryview) -> None:
         """See `Crew.send`."""
@@ -143,7 +148,7 @@ class _Crew:
 
 
 @contextlib.contextmanager
-def _started(n_workers: int, setup: object) -> Iterator[_Crew]:
+def _started(n_workers: int, setup: memoryview) -> Iterator[_Crew]:
     """Workers, which end when this does: of themselves if all went well, else at once."""
     crew = _Crew(setup)
     try:
@@ -182,7 +187,8 @@ def _work(pipe: Connection) -> None:
     os.dup2(2, 1)
     threadpool_limits(limits=1)
     with contextlib.suppress(EOFError, ConnectionError):  # the other end is closed
-        function, shared = read(pipe.recv_bytes())
+        setup = pipe.recv_bytes()
+        function, shared = read(lambda: unpacked(setup).value())
         pipe.send_bytes(packed((make(), None, "")))
         while True:
             pipe.send_bytes(outcome(function, shared, pipe.recv_bytes()))
