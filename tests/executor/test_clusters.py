@@ -38,6 +38,12 @@ def test_every_job_gives_its_result(grid: Grid) -> None:
     assert list(executor_at(grid.on).map(operator.add, [], shared=1)) == []
 
 
+def test_signals_are_handled_as_before(grid: Grid) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert len(list(executor_at(grid.on).map(operator.add, [1], shared=1))) == 1
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_an_exception_keeps_its_type_and_names_its_job(grid: Grid) -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         list(executor_at(grid.on).map(operator.floordiv, [5, 0, 2], shared=1))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -159,14 +161,27 @@ def _connected(address: str) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, configure_logging=False, log_to_driver=False, **options)
+        with _own_sigterm():
+            ray.init(address, configure_logging=False, log_to_driver=False, **options)
     except (ConnectionError, ValueError, RuntimeError) as exc:
         first = str(exc).strip().partition("\n")[0]
         raise ConfigError(f"--on ray:{address}: no cluster there: {first}") from exc
     try:
         yield ray
     finally:
-        ray.shutdown()
+        with _own_sigterm():
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Put this process's handler of SIGTERM back, which Ray takes away when it starts and ends."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check_reachable(address: str) -> None:
