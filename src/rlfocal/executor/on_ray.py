@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from threadpoolctl import threadpool_limits
 
@@ -160,28 +160,31 @@ def _connected(address: str) -> Iterator[Any]:
     # Unless told otherwise, a cluster that is started here sends reports on its use.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options = {"include_dashboard": False} if address == "local" else {}
+    before = signal.getsignal(signal.SIGTERM)
     try:
-        with _own_sigterm():
-            ray.init(address, configure_logging=False, log_to_driver=False, **options)
+        ray.init(address, configure_logging=False, log_to_driver=False, **options)
+        # Ray takes the handler away when it starts, and again when it ends.
+        _handle_sigterm(_leave if before is signal.SIG_DFL else before)
     except (ConnectionError, ValueError, RuntimeError) as exc:
+        _handle_sigterm(before)
         first = str(exc).strip().partition("\n")[0]
         raise ConfigError(f"--on ray:{address}: no cluster there: {first}") from exc
     try:
         yield ray
     finally:
-        with _own_sigterm():
-            ray.shutdown()
+        ray.shutdown()
+        _handle_sigterm(before)
 
 
-@contextlib.contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Put this process's handler of SIGTERM back, which Ray takes away when it starts and ends."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread() and before is not None:
-            signal.signal(signal.SIGTERM, before)
+def _handle_sigterm(how: Any) -> None:
+    """Set the handler, where this may be done; None stands for one that Python does not know."""
+    if threading.current_thread() is threading.main_thread() and how is not None:
+        signal.signal(signal.SIGTERM, how)
+
+
+def _leave(number: int, frame: object) -> NoReturn:
+    """End in good order: what was started for the jobs would stay behind."""
+    raise SystemExit(128 + number)
 
 
 def _check_reachable(address: str) -> None:
