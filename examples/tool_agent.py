@@ -1,7 +1,8 @@
 """An agent whose every step is decided by an ensemble: the usual loop of OpenAI's client.
 
     python examples/tool_agent.py                    three stubs, each wrong in its own way
-    python examples/tool_agent.py --pool pool.toml   yours; local models: examples/local_models
+    python examples/tool_agent.py --pool pool.toml   yours: chat models, without a template that
+                                                     asks for a number or a letter only
 
 A gateway is started with the pool and no checkpoint, so nothing was trained. The agent books a
 table: it looks up which are free, then books one. Booking changes something, so the request says
@@ -13,9 +14,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,20 +78,32 @@ def stub(body: Mapping[str, Any]) -> Said:
     return Said("", tool_calls=[call])
 
 
+def called(name: str, arguments: Mapping[str, Any]) -> str:
+    """What a call returns, as JSON, or what is wrong with it: members mend it when they are told.
+
+    Where every member breaks what a function asks for, one such call comes with confidence 0.
+    """
+    try:
+        return json.dumps(CALLS[name](**arguments))
+    except (KeyError, TypeError) as exc:
+        return f"error: {exc!r}"
+
+
 @contextmanager
 def gateway(pool: Path, folder: Path) -> Iterator[str]:
     """A gateway for everybody on this machine, and its address."""
     serve = [sys.executable, "-m", "rlfocal", "serve", str(pool), "--open", "--port", "0"]
-    with subprocess.Popen(
-        [*serve, "--db", str(folder / "gateway.db")], stderr=subprocess.PIPE, text=True
-    ) as running:
+    log = folder / "gateway.log"
+    with (
+        log.open("w") as said,
+        subprocess.Popen([*serve, "--db", str(folder / "gateway.db")], stderr=said) as running,
+    ):
         try:
-            assert running.stderr is not None
-            for line in running.stderr:
-                if line.startswith("listening on "):
-                    yield line.removeprefix("listening on ").strip()
-                    return
-            raise SystemExit("the gateway did not start; rlfocal serve says why")
+            while (found := re.search(r"listening on (\S+)", log.read_text())) is None:
+                if running.poll() is not None:
+                    raise SystemExit(f"the gateway did not start:\n{log.read_text()}")
+                time.sleep(0.1)
+            yield found[1]
         finally:
             running.terminate()
 
@@ -108,9 +123,8 @@ def run(client: openai.OpenAI, question: str) -> str:
             turns.append(said.model_dump(exclude_none=True))
             for call in said.tool_calls:
                 assert call.type == "function"
-                arguments = json.loads(call.function.arguments)
-                print(f"{call.function.name}({arguments})   [{asked}]")
-                result = json.dumps(CALLS[call.function.name](**arguments))
+                print(f"{call.function.name}({call.function.arguments})   [{asked}]")
+                result = called(call.function.name, json.loads(call.function.arguments))
                 turns.append({"role": "tool", "tool_call_id": call.id, "content": result})
         elif told.get("held_back"):
             print(f"{said.content}\n  yes   [{asked}]")

@@ -136,6 +136,19 @@ def test_queries_of_the_example_are_fifty_of_two_kinds() -> None:
 
 
 @pytest.mark.slow
+def test_an_agent_books_what_it_is_asked_to_once_it_is_confirmed(tmp_path: Path) -> None:
+    printed = run(f"python {EXAMPLES / 'tool_agent.py'}", tmp_path)
+    free, book = 'free_tables({"day": "Friday"})', 'book({"table": 4, "day": "Friday"})'
+    asked = [printed.index(text) for text in (free, "has not been made", "  yes ", "booked: ")]
+    assert asked == sorted(asked)
+    assert printed.index(f"\n{book}   [") > printed.index("  yes ")
+    assert printed.endswith("booked: [{'table': 4, 'day': 'Friday'}]\n")
+    (tmp_path / "pool.toml").write_text("endpoint = 1", "utf-8")
+    with pytest.raises(AssertionError, match=r"did not start:\n.*unknown key 'endpoint'"):
+        run(f"python {EXAMPLES / 'tool_agent.py'} --pool pool.toml", tmp_path)
+
+
+@pytest.mark.slow
 def test_two_servers_with_made_up_replies(servers: Path) -> None:
     check_answers(servers, run(commands(servers) + ENDED, servers))
     assert still_listening(servers) == []

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loop_members import HOUSE, says
 from process import GatewayProcess, gateway_process
 from spy_upstream import Received, Reply, SpyUpstream
 from stub_pool import ACCURACY, pool_file, trained
@@ -57,15 +59,36 @@ def answers(got: Received) -> Reply:
     return Reply("That is 7.")
 
 
-@pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, str]]:
+@contextmanager
+def _serving(
+    checkpoint: Path, folder: Path, spy: SpyUpstream, config: Path | None = None
+) -> Iterator[tuple[GatewayProcess, str]]:
     """A gateway over a pool of four members, and a key with a budget."""
-    folder, checkpoint = tmp_path_factory.mktemp("gateway"), trained(tmp_path_factory, "rl-focal")
     db = str(folder / "gateway.db")
     with open_store(db) as store, store.connections.write() as connection:
         new = store.keys.add(connection, "clients", now=0.0, limits=KeyLimits(usd=100.0))
-    with SpyUpstream(answers) as upstream:
+    with spy as upstream:
         pool = pool_file(folder, upstream.base_url)
         pool.write_text(pool.read_text(encoding="utf-8") + PRICES, encoding="utf-8")
-        with gateway_process(checkpoint, pool, db, folder / "log", None) as process:
+        with gateway_process(checkpoint, pool, db, folder / "log", config) as process:
             yield process, new.plaintext
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, str]]:
+    """Whose members all do the same."""
+    folder, checkpoint = tmp_path_factory.mktemp("gateway"), trained(tmp_path_factory, "rl-focal")
+    with _serving(checkpoint, folder, SpyUpstream(answers)) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def agents_gateway(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[GatewayProcess, str]]:
+    """Whose members say what loops.json tells; a vote of all, with rules for tools that write."""
+    folder, checkpoint = tmp_path_factory.mktemp("agents"), trained(tmp_path_factory, "plurality")
+    config = folder / "gateway.toml"
+    config.write_text(HOUSE, encoding="utf-8")
+    with _serving(checkpoint, folder, SpyUpstream(says), config) as served:
+        yield served

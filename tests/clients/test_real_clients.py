@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loop_members import TOLD
 from process import GatewayProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.clients]
@@ -24,6 +25,8 @@ IN_PYTHON = {
 }
 """Script → environment."""
 IN_NODE = ("openai_client", "vercel", "anthropic_client")
+LOOPS = {"loops_openai_agents": 2, "loops_langchain": 2, "loops_pydantic_ai": 2, "loops_vercel": 3}
+"""Script → APIs over which it runs every loop, whole and streamed."""
 _MOST_S = 300
 
 
@@ -58,13 +61,32 @@ def test_a_client_of_python(
     assert is_in_the_table(found), found
 
 
+def in_node(
+    script: str, clients: Path, node: str, gateway: tuple[GatewayProcess, str], **more: str
+) -> dict[str, Any]:
+    folder = clients / "node"
+    for path in (HERE / "node").glob("*.mjs"):  # modules are looked for beside the script
+        shutil.copy(path, folder)
+    more["RLFOCAL_NODE_MODULES"] = str(folder / "node_modules")
+    return outcome([node, str(folder / f"{script}.mjs")], gateway, **more)
+
+
 @pytest.mark.parametrize("script", IN_NODE)
 def test_a_client_of_node(
     script: str, clients_folder: Path, node: str, gateway: tuple[GatewayProcess, str]
 ) -> None:
-    folder = clients_folder / "node"
-    for path in (HERE / "node").glob("*.mjs"):  # modules are looked for beside the script
-        shutil.copy(path, folder)
-    modules = str(folder / "node_modules")
-    command = [node, str(folder / f"{script}.mjs")]
-    assert is_in_the_table(outcome(command, gateway, RLFOCAL_NODE_MODULES=modules))
+    assert is_in_the_table(in_node(script, clients_folder, node, gateway))
+
+
+@pytest.mark.parametrize("script", LOOPS)
+def test_an_agent_runs_what_members_call_each_in_its_own_way(
+    script: str, clients_folder: Path, node: str, agents_gateway: tuple[GatewayProcess, str]
+) -> None:
+    """Calls in texts, members that disagree or break a schema, calls that are held back."""
+    told = {"RLFOCAL_LOOPS": str(HERE / "loops.json")}
+    if (path := HERE / "python" / f"{script}.py").is_file():
+        python = clients_folder / "newest" / "bin" / "python"
+        found = outcome([str(python), str(path)], agents_gateway, **told)
+    else:
+        found = in_node(script, clients_folder, node, agents_gateway, **told)
+    assert len(found["steps"]) == 2 * LOOPS[script] * len(TOLD["loops"])

@@ -155,6 +155,17 @@ def test_a_call_that_only_reads_is_given_verbatim(agents: Any, stream: bool) -> 
         assert (finish, own["held_back"]["instead"]) == ("stop", "confirm")
 
 
+def test_nobody_is_left_out_who_could_lower_the_confidence(agents: Any) -> None:
+    """Three agree, so the answer is settled; how sure it is, and what else there is, is not."""
+    slow = Reply(tool_calls=LOOK.tool_calls, wait_s=1.5)
+    with agents(MOST_SEND | {"hasty": slow}) as (served, _):
+        sure = message_of(chat(served))[2]
+        assert [one for one in sure["members"] if one.get("failure")]  # it was not waited for
+        message, _, own = message_of(chat(served, {"send": WRITE | {"below": "read"}}))
+        assert message["tool_calls"] == list(LOOK.tool_calls)
+        assert own["held_back"]["confidence"] < sure["confidence"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_or_a_reply_in_words(agents: Any, stream: bool) -> None:
     with agents(MOST_SEND | {"hasty": "To whom?"}) as (served, _):

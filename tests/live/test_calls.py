@@ -9,7 +9,7 @@ import pytest
 
 from rlfocal.live.calls import called
 from rlfocal.pool.asking.question import Question
-from rlfocal.pool.types import JsonObject, Response
+from rlfocal.pool.types import JsonObject, Message, Response
 
 ADD = {
     "name": "add",
@@ -78,6 +78,30 @@ def test_a_call_in_a_text_is_a_call(text: str) -> None:
 def test_two_calls_in_a_text_have_two_names() -> None:
     _, reply, *_ = read(Response("[add(1), add(1)]"))
     assert len({call["id"] for call in reply.tool_calls}) == 2
+
+
+def test_a_call_has_an_id_that_the_conversation_has_not_seen() -> None:
+    """The same text in a later turn, and members who each count their calls, would have others'."""
+    written = Response("[add(1, 2)]")
+    first = read(written).reply.tool_calls[0]
+    native = Response("", finish="tool_calls", tool_calls=(told('{"a": 1,  "b": 2}'),))
+    before = tuple(
+        Message("assistant", "", {"tool_calls": [call]}) for call in (first, told("{}", "sub"))
+    )
+    question = Question("again", extra=JsonObject(OFFERED), history=before)
+    ids = [call["id"] for call in (first, told("{}"))]
+    for reply in (written, native):
+        found = called(question, reply)
+        (given,) = found.reply.tool_calls
+        assert found.answer == MEANT
+        assert given["id"] not in ids
+        assert called(question, reply).reply == found.reply
+        ids.append(given["id"])
+        if reply is native:  # and is as it came but for that
+            assert given == native.tool_calls[0] | {"id": given["id"]}
+            assert found.reply.finish == "tool_calls"
+    other = Response("", tool_calls=(told('{"a": 1}', id="c7"),))
+    assert called(question, other).reply is other
 
 
 def test_words_alone_are_an_answer_of_their_own() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import random
 import socket
 import statistics
@@ -16,12 +17,13 @@ from typing import Any
 import pytest
 
 from rlfocal.errors import ConfigError, Failure, MemberError
+from rlfocal.live.calls import called
 from rlfocal.pool.asking.prompting import Question, letter_scores
 from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.endpoints import LlamaCppSettings
 from rlfocal.pool.llama_cpp import LlamaCppEndpoint
 from rlfocal.pool.settings import read_pool
-from rlfocal.pool.types import Message, Request
+from rlfocal.pool.types import JsonObject, Message, Request, Response
 
 pytestmark = pytest.mark.models
 
@@ -305,3 +307,52 @@ def test_an_endpoint_that_is_not_open_says_so(model: Path, run: Run) -> None:
     with pytest.raises(RuntimeError, match="open the endpoint first"):
         run(endpoint.send(Request((Message("user", "?"),)), timeout_s=1))
     run(endpoint.close())
+
+
+def _called(folder: Path, name: str, **more: Any) -> tuple[Any, int, str]:
+    """What a model calls where two functions are offered; its prompt's tokens, and its words."""
+    schema = {"type": "object", "properties": {"day": {"enum": ["Friday", "Sunday"]}},
+              "required": ["day"], "additionalProperties": False}  # fmt: skip
+    tools = [
+        {"type": "function", "function": {"name": n, "parameters": schema}}
+        for n in ("free_tables", "free_rooms")
+    ]
+    extra = JsonObject({"tools": tools, **more})
+    settings = LlamaCppSettings(kind="llama-cpp", path=folder / f"{name}.gguf", n_context=1024)
+    asked = Message("user", "Which tables are free on Friday?")
+
+    async def ask() -> Response:
+        async with LlamaCppEndpoint(settings) as endpoint:
+            request = Request((asked,), max_tokens=60, extra=extra)
+            return await endpoint.send(request, timeout_s=300)
+
+    reply = asyncio.run(ask())
+    found = called(Question(asked.content, extra=extra), reply)
+    return found.answer, reply.n_prompt_tokens or 0, reply.text
+
+
+@pytest.mark.slow
+def test_a_model_whose_template_has_no_words_for_tools_is_told_of_them(
+    models_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """llama.cpp would leave them out, and what has to be called with them."""
+    caplog.set_level("INFO", "rlfocal.pool.llama_cpp")
+    told, n_told, words = _called(models_folder, "gemma-3-270m", tool_choice="required")
+    assert "gemma-3-270m.gguf: its chat template has no words for tools" in caplog.text
+    assert n_told > 150
+    assert words.startswith("[{")
+    (call, *_) = json.loads(told)
+    assert call["name"] in ("free_tables", "free_rooms")
+    assert call["arguments"]["day"] in ("Friday", "Sunday")
+    assert _called(models_folder, "gemma-3-270m", tool_choice="none")[1] < 60
+
+
+@pytest.mark.slow
+def test_a_model_whose_template_has_them_is_told_by_it(
+    models_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "rlfocal.pool.llama_cpp")
+    told, n_told, _ = _called(models_folder, "qwen2.5-coder-0.5b")
+    assert "no words" not in caplog.text
+    assert n_told > 150
+    assert json.loads(told)[0] == {"arguments": {"day": "Friday"}, "name": "free_tables"}

@@ -176,7 +176,10 @@ DIFFERENT = {
 def meant(reader: ToolCallExtractor, text: str) -> str | None:
     """The calls of a text, an answer or not."""
     reading = read_text(text, reader.tools)
-    return NO_CALL if reading.outcome is Outcome.NO_CALL else reader.meant(reading)
+    if reading.outcome is Outcome.NO_CALL:
+        return NO_CALL
+    found = reader.meant(reading)
+    return None if found is None else found.form
 
 
 def test_there_are_enough_pairs() -> None:

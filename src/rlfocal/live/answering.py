@@ -15,6 +15,7 @@ from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.live.alternatives import alternatives, voices
 from rlfocal.live.answer import Answer, Limits, Listener
 from rlfocal.live.aside import aside
+from rlfocal.live.calls import as_many_call
 from rlfocal.live.early_stop import is_last, outcome_is_fixed
 from rlfocal.live.reading import FREE_WORDS, Reader, speaks
 from rlfocal.live.replies import Replies, record_of
@@ -33,6 +34,7 @@ from rlfocal.pool.wrappers.unsettled import Bill, billed
 from rlfocal.readers import Reads
 from rlfocal.records import BoolArray
 from rlfocal.records.schema import OPTION_LETTERS
+from rlfocal.toolcalls import NO_CALL
 
 __all__ = ["Answering"]
 
@@ -55,6 +57,7 @@ class Answering:
             that is taken for one of them.
         reads: who of the members reads whom; None where nobody does.
         kept: members that are asked first in place of others, see `Deliberation.first`.
+        asks_on: whether words that lead have to be said by most, see `as_many_call`.
     """
 
     _state: QueryState
@@ -73,7 +76,9 @@ class Answering:
         unlike: Callable[[str], str] | None = None,
         reads: Reads | None = None,
         kept: Sequence[int] = (),
+        asks_on: bool = False,
     ) -> None:
+        self._asks_on = asks_on
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
         self._reader, self._question, self._new_state = reader, question, new_state
         self._synthesiser, self._unlike, self._kept = synthesiser, unlike, kept
@@ -227,11 +232,19 @@ class Answering:
             passed_over=replies.passed_over(state.candidates),
             goes_on=later is not None,
         )
+        if self._asks_on and later is None and not wanted.any() and self.trace.answer == NO_CALL:
+            wanted = self._another() if as_many_call(state.replies) else wanted
         if settled:
             self.trace.stopped = "it has enough"
         if records and listener.on_round is not None:
             listener.on_round(self.trace.rounds[-1])
         return wanted, later
+
+    def _another(self) -> BoolArray:
+        """bool[N]: the best member that has not been asked, and reads nobody."""
+        asked, members = self._state.asked, self._members
+        left = [n for n in self._ranking if not (asked[n] or members[n].settings.reads)]
+        return np.isin(np.arange(len(asked)), left[:1])
 
     async def _sent(
         self, chosen: Mapping[int, list[Request]], later: BoolArray | None, left_s: float

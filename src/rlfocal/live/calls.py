@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 from rlfocal.errors import ConfigError
+from rlfocal.live.state import Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.types import JsonObject, Response
 from rlfocal.records.answers.replies.cleaning import without_thinking
 from rlfocal.toolcalls import (
     NO_CALL,
+    Call,
     Fault,
     Outcome,
-    Reading,
     ToolCallExtractor,
     Violation,
-    normalised,
     read_calls,
     read_text,
 )
+from rlfocal.toolcalls.telling import as_told
 
-__all__ = ["Called", "called", "in_one_line", "tools_of"]
+__all__ = ["Called", "as_many_call", "called", "in_one_line", "tools_of"]
 
 _MADE_UP = (Fault.UNKNOWN_FUNCTION, Fault.UNKNOWN_ARGUMENT)
 """Faults whose place is named by a model, not by a schema."""
@@ -74,16 +74,19 @@ def called(question: Question, reply: Response) -> Called:
         reading = read_calls(reply.tool_calls, extractor.tools)
     else:
         reading = read_text(words or "", extractor.tools, truncated=reply.finish == "length")
-    is_words = reading.outcome is Outcome.NO_CALL
-    meant = NO_CALL if is_words else extractor.meant(reading)
+    if reading.outcome is Outcome.NO_CALL:
+        if _is_wanted(reading.calls, question.extra):
+            return Called(NO_CALL, reply)
+        return Called(None, reply, NO_CALL, _UNWANTED)
+    meant = extractor.meant(reading)
     if meant is None:
         return Called(None, reply)
-    given = reply if is_words else _as_calls(reply, reading, extractor)
-    if not _is_wanted(reading, question.extra):
-        return Called(None, given, meant, _UNWANTED)
-    if faults := extractor.faults(reading):
-        return Called(None, given, meant, _in_words(faults))
-    return Called(meant, given)
+    given = _as_calls(reply, meant.calls, question.call_ids)
+    if not _is_wanted(meant.calls, question.extra):
+        return Called(None, given, meant.form, _UNWANTED)
+    if meant.faults:
+        return Called(None, given, meant.form, _in_words(meant.faults))
+    return Called(meant.form, given)
 
 
 def _in_words(faults: Sequence[Violation]) -> str:
@@ -98,6 +101,25 @@ def _one_in_words(fault: Violation) -> str:
         return fault.fault.value
     argument = re.split(r"[.\[]", fault.place, maxsplit=1)[0]
     return f"{fault.fault.value} '{argument[:_LONGEST]}'"
+
+
+def as_many_call(replies: Iterable[Reply | None]) -> bool:
+    """Whether as many members call something, well or not, as answer in words.
+
+    Equal calls agree in all that they say, words only in that nothing is called: so words that lead
+    may be a minority that says unlike things.
+
+    >>> words, call = Reply((NO_CALL,), 0.0), Reply(('[{"arguments":{},"name":"f"}]',), 0.0)
+    >>> as_many_call([words, words, call]), as_many_call([words, None, call])
+    (False, True)
+    """
+    said = [
+        one.answer or (one.faulty.answer if one.faulty else None)
+        for one in replies
+        if one is not None
+    ]
+    n_words = said.count(NO_CALL)
+    return len(said) - said.count(None) - n_words >= n_words
 
 
 def in_one_line(reply: Response) -> str:
@@ -144,50 +166,24 @@ def _as_they_stand(reply: Response) -> str | None:
     return json.dumps(calls, sort_keys=True)
 
 
-def _is_wanted(reading: Reading, extra: Mapping[str, Any]) -> bool:
+def _is_wanted(calls: Sequence[Call], extra: Mapping[str, Any]) -> bool:
     """Whether the request leaves room for such a reply."""
-    choice, names = extra.get("tool_choice"), {call.name for call in reading.calls}
+    choice, names = extra.get("tool_choice"), {call.name for call in calls}
     if choice == "none" and names:
         return False
     if choice == "required" and not names:
         return False
     if isinstance(choice, Mapping) and names != {choice.get("function", {}).get("name")}:
         return False
-    return extra.get("parallel_tool_calls") is not False or len(reading.calls) <= 1
+    return extra.get("parallel_tool_calls") is not False or len(calls) <= 1
 
 
-def _as_calls(reply: Response, reading: Reading, extractor: ToolCallExtractor) -> Response:
+def _as_calls(reply: Response, calls: Sequence[Call], taken: Collection[str]) -> Response:
     """The reply with its calls as APIs write them; what is so already stays as it is."""
     told = list(reply.tool_calls)
-    given = []
-    for k, call in enumerate(reading.calls):
-        meant = normalised(call, extractor.tools)
-        if len(told) == len(reading.calls) and _runs(told[k], meant.name):
-            given.append(told[k])
-            continue
-        arguments = json.dumps(meant.arguments, ensure_ascii=False)
-        digest = sha256(f"{k}{meant.name}{arguments}{reply.text}".encode("utf-8", "replace"))
-        own = dict(told[k]) if len(told) == len(reading.calls) else {}
-        own["id"] = own.get("id") or f"call_{digest.hexdigest()[:24]}"
-        function = {"name": meant.name, "arguments": arguments}
-        given.append({**own, "type": "function", "function": function})
+    given = as_told(calls, told, taken, of=reply.text)
     if given == told:
         return reply
-    text = reply.text if reply.tool_calls else ""
-    return replace(reply, text=text, tool_calls=tuple(given), finish="tool_calls")
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _runs(told: Mapping[str, Any], name: str) -> bool:
-    """Whether a client can make a call as it stands."""
-    function = told.get("function", {})
-    if not told.get("id") or function.get("name") != name:
-        return False
-    try:
-        arguments = json.loads(function.get("arguments"), parse_constant=_refuse)
-        return isinstance(arguments, dict)
-    except (ValueError, TypeError, RecursionError):
-        return False
+    if told:
+        return replace(reply, tool_calls=tuple(given))
+    return replace(reply, text="", tool_calls=tuple(given), finish="tool_calls")

@@ -113,6 +113,7 @@ class LiveEnsemble:
         self._encode = None if about.encoder is None else encoder(about.encoder)
         self._unlike = None if checkpoint.reach is None else Unlike(checkpoint.reach)
         self._task = {name: number for number, name in enumerate(about.tasks)}
+        self._is_taught = about.n_training_queries > 0
         self._n_queries = 0
 
     def new_state(
@@ -188,6 +189,7 @@ class LiveEnsemble:
         *,
         synthesiser: LiveMember | None = None,
         first: Sequence[str] = (),
+        as_decided: bool = False,
     ) -> Answering:
         """Prepare what `answer` runs, for callers that read the trace even after a failure.
 
@@ -196,6 +198,9 @@ class LiveEnsemble:
             synthesiser: a member, of the ensemble or not, that makes one reply out of several.
             first: names of members to ask in the first round in place of others, as many as the
                 strategy wants; where one of them cannot be asked, or is no member, it decides.
+            as_decided: whether nobody is asked whom the strategy does not want, since one learns
+                from its decisions. Else, where it has seen no labels, others are asked while it
+                would answer in words and as many members call a tool.
 
         Raises:
             ConfigError: an unknown kind of answer.
@@ -208,6 +213,7 @@ class LiveEnsemble:
             self._deliberation(question), self.members, self._ranking, self.reader, question,
             new_state, synthesiser=synthesiser, unlike=self._judge(question),
             reads=self.reads, kept=kept if len(kept) == len(first) else (),
+            asks_on=question.has_tools and not (as_decided or self._is_taught),
         )  # fmt: skip
 
     def _judge(self, question: Question) -> Callable[[str], str] | None:

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import secrets
 from dataclasses import replace
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 from rlfocal.errors import ConfigError
 from rlfocal.extras import need
+from rlfocal.pool.asking.tools_in_words import in_words
 from rlfocal.pool.endpoints import LlamaCppSettings
 from rlfocal.pool.openai.client import OpenAIEndpoint
 from rlfocal.pool.types import Request, Response
@@ -29,6 +33,7 @@ __all__ = ["LlamaCppEndpoint", "LlamaServer", "plain"]
 _log = logging.getLogger(__name__)
 _BLOCK = 1 << 20
 _CACHE_MIB = 512
+_PATIENCE_S = 60.0
 
 
 class LlamaServer:
@@ -77,6 +82,23 @@ class LlamaServer:
         except (RuntimeError, ValueError) as exc:
             raise ConfigError(f"{path}: llama.cpp cannot load it: {exc}") from exc
 
+    def knows_tools(self) -> bool:
+        """Whether the model's chat template has words for tools; llama.cpp itself says so.
+
+        Where it has none, llama.cpp leaves out the tools of a request and says nothing.
+        """
+        place = urlsplit(self.address)
+        asked = HTTPConnection(str(place.hostname), place.port, timeout=_PATIENCE_S)
+        try:
+            asked.request("GET", "/props", headers={"Authorization": f"Bearer {self.key}"})
+            told = json.loads(asked.getresponse().read())
+        except (OSError, HTTPException, ValueError):
+            return True
+        finally:
+            asked.close()
+        caps = told.get("chat_template_caps") if isinstance(told, dict) else None
+        return not isinstance(caps, dict) or caps.get("supports_tools") is not False
+
     def close(self) -> None:
         """Give the memory back."""
         self._server = None
@@ -93,11 +115,15 @@ class LlamaCppEndpoint:
         self._settings = settings
         self._server = LlamaServer(settings)
         self._client: OpenAIEndpoint | None = None
+        self._tells_tools = False
+        """Whether tools are told in words, since the chat template has none for them."""
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
         if self._client is None:
             raise RuntimeError("open the endpoint first: async with endpoint: ...")
+        if self._tells_tools:
+            request = in_words(request)
         return await self._client.send(plain(request), timeout_s=timeout_s)
 
     async def close(self) -> None:
@@ -114,6 +140,11 @@ class LlamaCppEndpoint:
             ConfigError: the file is missing, not what it should be, or cannot be loaded.
         """
         await asyncio.to_thread(self._server.load)
+        if self._settings.api == "chat":
+            self._tells_tools = not await asyncio.to_thread(self._server.knows_tools)
+        if self._tells_tools:
+            name = self._settings.path.name
+            _log.info("%s: its chat template has no words for tools; they are told in ours", name)
         self._client = OpenAIEndpoint(
             f"{self._server.address}/v1",
             key=self._server.key,

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rlfocal.toolcalls.coercion import coerced, keyed
+from rlfocal.toolcalls.coercion import keyed
 from rlfocal.toolcalls.functions import Tools
 from rlfocal.toolcalls.parsing import Call
-from rlfocal.toolcalls.schema import Schema
+from rlfocal.toolcalls.plain import plain
 from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact, is_nested_deeper, is_too_deep, tidy
 
-__all__ = ["NO_CALL", "canonical", "normalised"]
+__all__ = ["NO_CALL", "all_normalised", "canonical", "form_of", "normalised"]
 
-_FREE = Schema()
 NO_CALL = "[]"
 """The canonical form of deliberately calling nothing."""
 
@@ -42,12 +41,22 @@ def canonical(calls: Iterable[Call], tools: Tools) -> str:
     >>> canonical([Call("f", {"n": "5"}), Call("f", {"n": 4.0})], tools)
     '[{"arguments":{"n":4},"name":"f"},{"arguments":{"n":5},"name":"f"}]'
     """
-    written = []
+    return form_of(all_normalised(calls, tools))
+
+
+def all_normalised(calls: Iterable[Call], tools: Tools) -> tuple[Call, ...]:
+    """The calls as `form_of` writes them; raises as `canonical` does."""
+    found = []
     for call in calls:
         if is_nested_deeper(call.arguments):
             raise ValueError(f"arguments of '{call.name}' are nested deeper than {MAX_DEPTH}")
-        name, arguments = normalised(call, tools)
-        written.append(compact({"arguments": arguments, "name": name}))
+        found.append(normalised(call, tools))
+    return tuple(found)
+
+
+def form_of(calls: Iterable[Call]) -> str:
+    """As `canonical`, of calls that are normalised."""
+    written = [compact({"arguments": one.arguments, "name": one.name}) for one in calls]
     form = f"[{','.join(sorted(written))}]"
     if is_too_deep(form):  # texts may hold lists that hold texts
         raise ValueError(f"the calls are nested deeper than {MAX_DEPTH}")
@@ -64,6 +73,6 @@ def normalised(call: Call, tools: Tools) -> Call:
     """
     function = tools.named(call.name)
     if function is None:
-        free: dict[str, JSON] = {tidy(k): coerced(v, _FREE) for k, v in call.arguments.items()}
+        free: dict[str, JSON] = {tidy(k): plain(v) for k, v in call.arguments.items()}
         return Call(tidy(call.name), free)
     return Call(function.name, keyed(call.arguments, function.parameters))

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import islice
 from typing import NamedTuple
 
+from rlfocal.toolcalls.alternatives import enum_of
 from rlfocal.toolcalls.canonical import normalised
-from rlfocal.toolcalls.coercion import chosen, fits, is_in_enum
+from rlfocal.toolcalls.coercion import chosen
 from rlfocal.toolcalls.functions import Tools
 from rlfocal.toolcalls.parsing import Call
+from rlfocal.toolcalls.plain import fits, plain
 from rlfocal.toolcalls.schema import Schema
 from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact, tidy
 
-__all__ = ["GRAVE", "Fault", "Violation", "violations"]
+__all__ = ["GRAVE", "MOST", "Fault", "Violation", "violations"]
+
+MOST = 100
+"""Faults of one kind in one call that are listed."""
+_SHOWN = 60
+"""Characters of a value or a name in a message."""
 
 
 class Fault(StrEnum):
@@ -53,7 +61,7 @@ class Violation(NamedTuple):
 
 
 def violations(calls: Iterable[Call], tools: Tools, *, as_written: bool = False) -> list[Violation]:
-    """List how calls break the schemas of their functions.
+    """List how calls break the schemas of their functions, at most `MOST` of a kind in each.
 
     Args:
         calls: of one reply.
@@ -79,25 +87,46 @@ def violations(calls: Iterable[Call], tools: Tools, *, as_written: bool = False)
     return found
 
 
+class _Faults:
+    """The faults of one call, of each kind the first ones."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[Fault, str, str]] = []
+        self._left = dict.fromkeys(Fault, MOST)
+
+    def takes(self, fault: Fault) -> bool:
+        """Whether one more of a kind is kept; where it is not, nothing need be worked out."""
+        return self._left[fault] > 0
+
+    def add(self, fault: Fault, place: str, detail: str) -> None:
+        """Keep one, if there is room."""
+        if self.takes(fault):
+            self._left[fault] -= 1
+            self.found.append((fault, place, detail))
+
+
 def _faults(arguments: dict[str, JSON], schema: Schema) -> list[tuple[Fault, str, str]]:
     """The faults of the arguments of one call, outer ones first."""
-    found = _of_keys(arguments, schema, "", is_closed=schema.additional in (None, False))
+    faults = _Faults()
+    _check_keys(arguments, schema, "", faults, is_closed=schema.additional in (None, False))
     waiting = _inner(arguments, schema, "", 0)
     for value, of_value, place, depth in waiting:  # grows as it is read
         if of_value.alternatives:
             value, of_value = chosen(value, of_value)
         if not fits(value, of_value.kinds):
-            detail = f"{_shown(value)} is not {' or '.join(sorted(of_value.kinds))}"
-            found.append((Fault.WRONG_TYPE, place, detail))
-        elif of_value.enum and not is_in_enum(value, of_value):
-            known = ", ".join(_shown(one) for one in of_value.enum[:20])
-            found.append((Fault.NOT_IN_ENUM, place, f"{_shown(value)} is none of {known}"))
+            if faults.takes(Fault.WRONG_TYPE):
+                detail = f"{_shown(value)} is not {' or '.join(sorted(of_value.kinds))}"
+                faults.add(Fault.WRONG_TYPE, place, detail)
+        elif of_value.enum and compact(plain(value)) not in enum_of(of_value).exact:
+            if faults.takes(Fault.NOT_IN_ENUM):
+                known = ", ".join(_shown(one) for one in of_value.enum[:20])
+                faults.add(Fault.NOT_IN_ENUM, place, f"{_shown(value)} is none of {known}")
         else:
             if isinstance(value, dict):
                 is_closed = of_value.additional is False
-                found += _of_keys(value, of_value, f"{place}.", is_closed=is_closed)
+                _check_keys(value, of_value, f"{place}.", faults, is_closed=is_closed)
             waiting += _inner(value, of_value, place, depth)
-    return found
+    return faults.found
 
 
 def _inner(
@@ -114,36 +143,32 @@ def _inner(
                 at = f"{place}.{_short(key)}" if place else _short(key)
                 found.append((one, of_one, at, depth + 1))
     elif isinstance(value, list):
-        of_items = [*schema.prefix, *[schema.items] * (len(value) - len(schema.prefix))]
+        n_more = len(value) - len(schema.prefix)
+        of_items = [*schema.prefix[: len(value)], *[schema.items] * n_more]
         for i, (one, of_item) in enumerate(zip(value, of_items, strict=False)):
             if of_item is not None:
                 found.append((one, of_item, f"{place}[{i}]", depth + 1))
     return found
 
 
-def _of_keys(
-    value: dict[str, JSON], schema: Schema, before: str, *, is_closed: bool
-) -> list[tuple[Fault, str, str]]:
+def _check_keys(
+    value: dict[str, JSON], schema: Schema, before: str, faults: _Faults, *, is_closed: bool
+) -> None:
     given = {tidy(key): key for key in value}
-    found = [
-        (Fault.MISSING_ARGUMENT, before + _short(schema.own_name(key)), "it is required")
-        for key in [*schema.properties, *sorted(schema.required - schema.properties.keys())]
-        if key in schema.required and key not in given
-    ]
-    if is_closed:
-        known = ", ".join(map(_short, list(schema.properties)[:20])) or "none"
-        found += [
-            (Fault.UNKNOWN_ARGUMENT, before + _short(key), f"known: {known}")
-            for tidied, key in given.items()
-            if tidied not in schema.properties
-        ]
-    return found
+    if faults.takes(Fault.MISSING_ARGUMENT) and not schema.required <= given.keys():
+        for key in sorted(schema.required - given.keys()):
+            name = before + _short(schema.own_name(key))
+            faults.add(Fault.MISSING_ARGUMENT, name, "it is required")
+    for tidied, key in given.items() if is_closed else ():
+        if tidied not in schema.properties and faults.takes(Fault.UNKNOWN_ARGUMENT):
+            known = ", ".join(map(_short, islice(schema.properties, 20))) or "none"
+            faults.add(Fault.UNKNOWN_ARGUMENT, before + _short(key), f"known: {known}")
 
 
 def _shown(value: JSON) -> str:
-    return _short(compact(value))
+    return _short(compact(value[: _SHOWN + 1] if isinstance(value, str) else value))
 
 
 def _short(text: str) -> str:
     """A name or a value in a message; a long one may stand before thousands of others."""
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

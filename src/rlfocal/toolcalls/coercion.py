@@ -6,11 +6,11 @@ and abbreviations stay as they are. Whatever cannot be mended is left as it is, 
 
 from __future__ import annotations
 
-import math
-
+from rlfocal.toolcalls.alternatives import choice_of, first_of, in_enum
 from rlfocal.toolcalls.parsing.literals import literal
 from rlfocal.toolcalls.parsing.sums import Sum
-from rlfocal.toolcalls.schema import Enum, Schema
+from rlfocal.toolcalls.plain import fits, plain_number
+from rlfocal.toolcalls.schema import Schema
 from rlfocal.toolcalls.values import (
     JSON,
     MAX_DEPTH,
@@ -21,13 +21,8 @@ from rlfocal.toolcalls.values import (
     tidy,
 )
 
-__all__ = ["chosen", "coerced", "fits", "is_in_enum", "keyed"]
+__all__ = ["chosen", "coerced", "keyed"]
 
-_EXACT = 1e22
-"""Below it a float without a fraction is written as a whole number."""
-_LONGEST = 4096
-"""Bits of a whole number that is still written with digits; Python refuses thousands of them."""
-_NOT_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 _ANYTHING = Schema()
 
 
@@ -61,19 +56,17 @@ def coerced(
         value = tidy(value)
     is_set = schema.is_set and not schema.prefix
     if schema.alternatives:
-        # Which alternative it is may turn on how its items are written, so all have to be sets.
-        lists = [s for s in schema.flat() if not s.kinds or "array" in s.kinds]
-        is_set = bool(lists) and all(s.is_set and not s.prefix for s in lists)
+        is_set = choice_of(schema).is_set
         value, schema, is_exact = *chosen(value, schema), True
     if isinstance(value, Sum):
         value = _of_kind(value, schema)
     if schema.enum:
-        found = _in_enum(value, schema)
+        found = in_enum(value, schema)
         if found is not None:
             return found[0]
     value = _of_kind(value, schema)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _plain(value)
+        return plain_number(value)
     if isinstance(value, list):
         items = _items(value, schema, depth, defaults)
         return sorted(items, key=compact) if is_set else items
@@ -151,13 +144,13 @@ def _of_kind(value: JSON, schema: Schema) -> JSON:
     kinds = schema.kinds
     if isinstance(value, Sum):
         is_number = kinds and "string" not in kinds and fits(value, kinds)
-        return _plain(value.result) if is_number else _of_kind(tidy(value), schema)
+        return plain_number(value.result) if is_number else _of_kind(tidy(value), schema)
     if not kinds or fits(value, kinds):
         return value
     if isinstance(value, str):
         return _from_text(value, kinds)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and "string" in kinds:
-        plain = _plain(value)
+        plain = plain_number(value)
         return plain if isinstance(plain, str) else compact(value)
     return value
 
@@ -165,8 +158,8 @@ def _of_kind(value: JSON, schema: Schema) -> JSON:
 def _from_text(text: str, kinds: frozenset[str]) -> JSON:
     if "integer" in kinds or "number" in kinds:
         number = number_in(text)
-        if number is not None and ("number" in kinds or _plain(number) == int(number)):
-            return _plain(number)
+        if number is not None and ("number" in kinds or plain_number(number) == int(number)):
+            return plain_number(number)
     if "boolean" in kinds and text.lower() in ("true", "false"):
         return text.lower() == "true"
     if "null" in kinds and text.lower() in ("null", "none"):
@@ -180,118 +173,16 @@ def _from_text(text: str, kinds: frozenset[str]) -> JSON:
     return text
 
 
-def _in_enum(value: JSON, schema: Schema) -> tuple[JSON] | None:
-    """The one value of an enum that is meant; in a tuple, since it may be null."""
-    known = _enum_of(schema)
-    exact = compact(coerced(value, _ANYTHING))
-    if exact in known.exact:
-        return (known.exact[exact],)
-    if isinstance(value, str):
-        same = known.by_text.get(tidy(value).casefold(), ())
-    else:
-        same = known.by_value.get(_key(value), ())
-    return (same[0],) if len(same) == 1 else None
-
-
-def is_in_enum(value: JSON, schema: Schema) -> bool:
-    """Say whether a value is one of an enum's as it stands."""
-    return compact(coerced(value, _ANYTHING)) in _enum_of(schema).exact
-
-
-def _enum_of(schema: Schema) -> Enum:
-    """The values of an enum by what they may be found by; made once."""
-    known = schema.known_enum
-    if known is None:
-        known = Enum({}, {}, {})
-        for one in schema.enum:
-            known.exact.setdefault(compact(coerced(one, _ANYTHING)), one)
-            known.by_text.setdefault(tidy(str(one)).casefold(), []).append(one)
-            known.by_value.setdefault(_key(one), []).append(one)
-        schema.known_enum = known
-    return known
-
-
-def _key(value: JSON) -> str:
-    """The text that a number and its text share; others their own."""
-    if isinstance(value, bool):
-        return str(value).casefold()
-    if isinstance(value, str):
-        return tidy(value).casefold()
-    return compact(coerced(value, _ANYTHING))
-
-
-def _plain(value: int | float) -> JSON:
-    """A number, whole where it is; what is no number in JSON as text."""
-    if isinstance(value, int):
-        return value if value.bit_length() <= _LONGEST else hex(value)
-    if not math.isfinite(value):
-        return _NOT_FINITE.get(value, "NaN")
-    return int(value) if value.is_integer() and abs(value) < _EXACT else value
-
-
-def fits(value: JSON, kinds: frozenset[str]) -> bool:
-    """Say whether a value is of one of some kinds as it stands; no kinds stand for all.
-
-    >>> fits(5.0, frozenset({"integer"})), fits(True, frozenset({"integer"}))
-    (True, False)
-    """
-    if not kinds:
-        return True
-    if isinstance(value, bool):
-        return "boolean" in kinds
-    if isinstance(value, str):
-        is_number = isinstance(value, Sum) and fits(value.result, kinds)
-        return "string" in kinds or is_number
-    if isinstance(value, (int, float)):
-        if isinstance(value, int):
-            return "number" in kinds or "integer" in kinds
-        return ("number" in kinds and math.isfinite(value)) or (
-            "integer" in kinds and value.is_integer()
-        )
-    if value is None:
-        return "null" in kinds
-    return ("array" if isinstance(value, list) else "object") in kinds
-
-
 def chosen(value: JSON, schema: Schema) -> tuple[JSON, Schema]:
     """The one of a schema's alternatives that a value is of: by its kind, keys and constants.
 
     The first where nothing tells them apart. A value that fits none as it stands is written as it
     would fit one: it is returned too.
     """
-    known = schema.flat()
-    found = _first_of(value, known)
+    choice = choice_of(schema)
+    found = first_of(value, choice)
     if found is None:
-        kinds = frozenset(kind for s in known for kind in s.kinds)
-        mended = _of_kind(value, Schema(kinds))
-        found = (None if mended is value else _first_of(mended, known)) or known[0]
+        mended = _of_kind(value, choice.either)
+        found = (None if mended is value else first_of(mended, choice)) or choice.schemas[0]
         value = mended
     return value, found
-
-
-def _first_of(value: JSON, known: tuple[Schema, ...]) -> Schema | None:
-    if isinstance(value, str) and not isinstance(value, Sum):
-        value = tidy(value)
-    elif isinstance(value, dict):
-        value = {tidy(key): one for key, one in value.items()}
-    return next((s for s in known if _may_be(value, s)), None)
-
-
-def _may_be(value: JSON, schema: Schema) -> bool:
-    """Whether a value, its keys tidy, is of a schema as far as that tells alternatives apart."""
-    if schema.enum:
-        return _in_enum(value, schema) is not None
-    if not fits(value, schema.kinds):
-        return False
-    if isinstance(value, list) and schema.items is not None and not schema.items.alternatives:
-        kinds = schema.items.kinds
-        return all(fits(one, kinds) for one in value[len(schema.prefix) :])
-    if isinstance(value, dict) and schema.properties:
-        # Keys first: they cost little, and there may be many alternatives.
-        if not schema.required <= value.keys():
-            return False
-        if schema.additional is False and not value.keys() <= schema.properties.keys():
-            return False
-        properties = schema.properties.items()
-        return all(_may_be(value[key], s) for key, s in properties if s.enum and key in value)
-    return True

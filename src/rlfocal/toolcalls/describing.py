@@ -20,15 +20,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from rlfocal.errors import ConfigError
-from rlfocal.toolcalls.schema import KINDS, Schema
+from rlfocal.toolcalls.schema import KINDS, MAX_ALTERNATIVES, Schema
 from rlfocal.toolcalls.values import JSON, MAX_DEPTH, is_nested_deeper, storable, tidy
 
-__all__ = ["MAX_ALTERNATIVES", "MAX_SCHEMAS", "schema_of", "shown"]
+__all__ = ["MAX_SCHEMAS", "schema_of", "shown"]
 
 MAX_SCHEMAS = 10_000
 """Within the schema of one function; a larger one is refused."""
-MAX_ALTERNATIVES = 128
-"""Of one value; each may be tried on each value, so more than these are taken as anything."""
 
 _EITHER = ("anyOf", "oneOf")
 _OPENING = (*_EITHER, "patternProperties", "if", "then", "else", "dependentSchemas", "dependencies")

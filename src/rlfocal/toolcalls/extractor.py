@@ -7,12 +7,14 @@ is left unchanged, no text raises, and time is linear in the text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from rlfocal.toolcalls.canonical import NO_CALL, canonical
+from rlfocal.toolcalls.canonical import NO_CALL, all_normalised, form_of
 from rlfocal.toolcalls.checking import GRAVE, Violation, violations
 from rlfocal.toolcalls.functions import Tools, tools_from
 from rlfocal.toolcalls.parsing import (
     MAX_TEXT,
+    Call,
     Outcome,
     Reading,
     read_calls,
@@ -20,7 +22,18 @@ from rlfocal.toolcalls.parsing import (
     read_whole,
 )
 
-__all__ = ["ToolCallExtractor"]
+__all__ = ["Meant", "ToolCallExtractor"]
+
+
+class Meant(NamedTuple):
+    """Calls as their functions mean them."""
+
+    form: str
+    """One string for all calls that mean the same."""
+    calls: tuple[Call, ...]
+    """In the reply's order, with their functions' own names, as the schemas write arguments."""
+    faults: tuple[Violation, ...]
+    """How they break what their functions ask for, so that they are no answer."""
 
 
 class ToolCallExtractor:
@@ -58,7 +71,7 @@ class ToolCallExtractor:
         Returns:
             `"[]"` for prose without an attempt at a call: to call nothing is an answer, too; None
             for an attempt that cannot be read, for calls that break what their functions ask for
-            (`faults`), and for no text at all.
+            (`Meant.faults`), and for no text at all.
         """
         return self.form(read_text(text, self.tools, truncated=truncated))
 
@@ -75,19 +88,19 @@ class ToolCallExtractor:
         """Return the canonical form of what was read; None where that is no answer."""
         if reading.outcome is Outcome.NO_CALL:
             return NO_CALL
-        form = self.meant(reading)
-        return None if form is None or self.faults(reading) else form
+        meant = self.meant(reading)
+        return None if meant is None or meant.faults else meant.form
 
-    def faults(self, reading: Reading) -> list[Violation]:
-        """How calls break what their functions ask for, so that they are no answer."""
-        return [one for one in violations(reading.calls, self.tools) if one.fault in GRAVE]
-
-    def meant(self, reading: Reading) -> str | None:
-        """Return the canonical form of calls, faulty or not; None where it is too long or deep."""
+    def meant(self, reading: Reading) -> Meant | None:
+        """Return calls as they are meant, faulty or not; None where they are too long or deep."""
         if reading.outcome is not Outcome.CALLS:
             return None
         try:
-            form = canonical(reading.calls, self.tools)
+            calls = all_normalised(reading.calls, self.tools)
+            form = form_of(calls)
         except ValueError:  # too deep
             return None
-        return form if len(form) <= MAX_TEXT else None
+        if len(form) > MAX_TEXT:
+            return None
+        faults = violations(calls, self.tools, as_written=True)
+        return Meant(form, calls, tuple([one for one in faults if one.fault in GRAVE]))

@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 from rlfocal.toolcalls.values import JSON
 
-__all__ = ["KINDS", "Enum", "Schema"]
+__all__ = ["KINDS", "MAX_ALTERNATIVES", "Choice", "Constants", "Enum", "Schema"]
+
+MAX_ALTERNATIVES = 128
+"""Of one value, those within others among them; a value of more than these is taken as anything."""
 
 KINDS: Mapping[str, str] = {
     **dict.fromkeys(("string", "str", "text", "char", "character"), "string"),
@@ -35,6 +38,54 @@ class Enum(NamedTuple):
     """By their text in small letters."""
     by_value: dict[str, list[JSON]]
     """By the text that a number and its text share."""
+
+
+class Constants(NamedTuple):
+    """The constants of several schemas: text → those that have it, as in `Enum`.
+
+    Schemas are bits of a number, see `alternatives`.
+    """
+
+    exact: dict[str, int]
+    by_text: dict[str, int]
+    by_value: dict[str, int]
+    are_nested: bool
+    """Whether a list or an object may be one of them."""
+
+
+@dataclass(slots=True, eq=False)
+class Choice:
+    """What tells the alternatives of a schema apart; sets of them are bits of a number."""
+
+    schemas: tuple[Schema, ...]
+    either: Schema
+    """Of the kinds of all."""
+    is_set: bool
+    """Whether a list is one without an order, whichever it is of."""
+    everything: int
+    """All alternatives."""
+    constants: Constants
+    """Of those that have an enum."""
+    of_kinds: dict[frozenset[str], int] = field(default_factory=dict)
+    """Kinds that a value is of → those without an enum that it fits."""
+    items: dict[int, list[tuple[int, frozenset[str]]]] = field(default_factory=dict)
+    """Place from which on items have one schema → an alternative, and the kinds of that schema."""
+    starts: tuple[int, ...] = ()
+    """These places, in order."""
+    other_items: dict[tuple[int, frozenset[str]], int] = field(default_factory=dict)
+    """Place, and kinds that an item is of → those whose items it does not fit."""
+    have_keys: bool = False
+    """Whether keys of an object tell anything."""
+    n_needed: int = 0
+    """How many keys each needs."""
+    needs: dict[str, int] = field(default_factory=dict)
+    """Key → those that need it."""
+    are_open: int = 0
+    """Those that forbid no key."""
+    allows: dict[str, int] = field(default_factory=dict)
+    """Key → those that allow it, where others do not."""
+    constant: dict[str, tuple[int, Constants]] = field(default_factory=dict)
+    """Key → those whose property of that name has an enum, and its constants."""
 
 
 @dataclass(slots=True, eq=False)
@@ -67,12 +118,16 @@ class Schema:
 
     known_flat: tuple[Schema, ...] | None = field(default=None, init=False, repr=False)
     known_enum: Enum | None = field(default=None, init=False, repr=False)
-    """Kept by `coercion`."""
+    known_choice: Choice | None = field(default=None, init=False, repr=False)
+    """Kept by `alternatives`."""
     known_default: str | None = field(default=None, init=False, repr=False)
     """Kept by `coercion`: the default as a value that means it is written."""
 
     def flat(self) -> tuple[Schema, ...]:
-        """The alternatives, and in their place those that they have themselves, in order."""
+        """The alternatives, and in their place those that they have themselves, in order.
+
+        One that is anything where there are too many.
+        """
         if self.known_flat is None:
             found: list[Schema] = []
             waiting, seen = [self], {id(self)}
@@ -84,7 +139,8 @@ class Schema:
                     if id(inner) not in seen:
                         seen.add(id(inner))
                         waiting.append(inner)
-            self.known_flat = tuple(found) or (Schema(),)
+            is_known = 0 < len(found) <= MAX_ALTERNATIVES
+            self.known_flat = tuple(found) if is_known else (Schema(),)
         return self.known_flat
 
     def own_name(self, name: str) -> str:

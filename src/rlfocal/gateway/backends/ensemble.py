@@ -57,8 +57,9 @@ class EnsembleBackend:
             decides = self._exploring = Exploring(decides, exploration)
         self._members, self._chat, self._session = ensemble.members, chat, session
         self._answering = ensemble.led_by(decides).begin(
-            chat.question, synthesiser=synthesiser, first=first
-        )
+            chat.question, synthesiser=synthesiser, first=first,
+            as_decided=self._exploring is not None,
+        )  # fmt: skip
         self._max_usd = math.inf
         self.trace = self._answering.trace
         if chat.question.task and not ensemble.reader.knows_task(chat.question):
@@ -86,10 +87,13 @@ class EnsembleBackend:
     async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:
         """Ask in rounds."""
         self._max_usd = max_usd
+        # Whoever is silent could still lower a confidence that decides, or read where another
+        # writes.
+        early = not self._chat.rules.have_bars
         try:
             return await self._answering.run(
                 deadline_s,
-                limits=Limits(max_usd=max_usd, early=True),
+                limits=Limits(max_usd=max_usd, early=early),
                 listener=Listener(on_text=on_text, is_final=True),
             )
         finally:

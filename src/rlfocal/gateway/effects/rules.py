@@ -88,6 +88,11 @@ class Rules:
     offered: frozenset[str] | None = None
     """Names of the tools of the request; None where nobody says."""
 
+    @property
+    def have_bars(self) -> bool:
+        """Whether a call of some tool that is offered needs a confidence."""
+        return any(self.of(name).bar > 0 for name in self.offered or ())
+
     def of(self, name: str) -> Rule:
         """What holds for a tool.
 

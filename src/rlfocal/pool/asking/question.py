@@ -57,6 +57,12 @@ class Question:
         asked = [self.prompt, list(self.choices), before, self.system]
         return _SORTED.encode(asked)
 
+    @cached_property
+    def call_ids(self) -> frozenset[str]:
+        """Of all calls of tools in the history: no other call may have one of these."""
+        turns = (turn.extra.get("tool_calls") or () for turn in self.history)
+        return frozenset(str(call.get("id")) for calls in turns for call in calls)
+
     @property
     def has_images(self) -> bool:
         """True where only members that take images can be asked."""
