@@ -136,6 +136,7 @@ def test_ctrl_c_keeps_every_answer_that_came(folder: Path, stub: StubServer) -> 
     [
         (["--members", "c"], "unknown member 'c'"),
         (["--max-usd", "1"], "nobody knows what these members cost: a, b"),
+        (["--budget", "x"], "--budget NAME: a name under which --max-usd counts; give both"),
         (["--answers", "numbr"], "did you mean 'number'"),
         (["--samples", "2"], "temperature = 0"),
         (["--scorer", "none.py:f"], "is no file"),
@@ -180,3 +181,41 @@ def test_nothing_is_exported_from_a_database_that_is_not_there(
 ) -> None:
     assert run(["export", str(tmp_path / "no.db"), "-o", str(tmp_path / "data")]) == 2
     assert "no such database" in capsys.readouterr().err
+
+
+def test_a_named_budget_counts_what_earlier_runs_have_spent(
+    folder: Path, stub: StubServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = (folder / "pool.toml").read_text().replace("endpoint =", 'model = "m"\nendpoint =')
+    (folder / "pool.toml").write_text(
+        pool.replace("concurrency", "attempts = 1\nconcurrency")
+        + "[prices.m]\nprompt = 1000\ncompletion = 1000\n"
+    )
+    # Of about a dollar a call is taken for a moment, and a cent or two is kept.
+    command = [*arguments(folder), "--max-usd", "2", "--json", "--budget", "november"]
+    assert run(command) == 3
+    first = json.loads(capsys.readouterr().out)
+    assert 0 < first["cost_usd"] < 2
+    assert run(command) == 3
+    again = json.loads(capsys.readouterr().out)
+    assert "of others with the same cap" in again["stopped"]
+    assert first["cost_usd"] + again["cost_usd"] <= 2
+    assert again["n_answered"] <= 1
+
+
+def test_a_large_export_is_written_in_parts_and_reads_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments(folder)) == 0
+    command = ["export", str(folder / "answers.db"), "-o"]
+    assert run([*command, str(folder / "whole"), "--name", "x"]) == 0
+    monkeypatch.setattr("rlfocal.cli.export._AT_ONCE", 100)
+    capsys.readouterr()
+    assert run([*command, str(folder / "parts"), "--name", "x"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.endswith(f"{N_QUERIES} queries, 2 members, {2 * N_QUERIES} responses, in parts")
+    assert read_dataset(folder / "parts").digest() == read_dataset(folder / "whole").digest()
+    assert run([*command, str(folder / "lines"), "--format", "jsonl"]) == 0
+    assert (folder / "lines" / "responses.jsonl").is_file()
+    assert run([*command, str(folder / "parts")]) == 2
+    assert run([*command, str(folder / "parts"), "--overwrite"]) == 0

@@ -121,7 +121,7 @@ def test_a_full_disk_stops_calls_and_loses_none_silently(tmp_path: Path, run: Ru
         with sqlite3.connect(tmp_path / "answers.db") as connection:
             [pages] = connection.execute("PRAGMA page_count").fetchone()
         # Queries take some, and the test for room is passed.
-        program = FULL.replace("{LIMIT}", str(pages + 60)) + PROGRAM
+        program = FULL.replace("{LIMIT}", str(pages + 80)) + PROGRAM
         process = start(command, program)
         out, err = process.communicate(timeout=120)
         assert process.returncode == 2

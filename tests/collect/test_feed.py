@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -216,3 +217,23 @@ def test_slow_calls_do_not_make_the_next_look_late(
 
     assert run_through(feed, do)[-1] == calls[0]
     assert slept == [feed_module._POLL_S]
+
+
+def test_to_look_takes_no_lock_where_all_is_taken(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To claim would make all writers wait."""
+    plan = plan_of(pool_of(tmp_path), database, 30)
+    calls = list(plan.calls())
+    database.claim([call.key for call in calls], "other", 1.0)
+    n_claims, claim = 0, Database.claim
+
+    def count(self: Database, *args: Any) -> set[str]:
+        nonlocal n_claims
+        n_claims += 1
+        return claim(self, *args)
+
+    monkeypatch.setattr(Database, "claim", count)
+    feed = feed_of(plan, database)
+    assert set(run_through(feed, lambda call: answer(plan, database, call))) == set(calls)
+    assert n_claims <= len(calls) // 4 + feed.n_passes

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from talks import MEMBERS, PROMPT, Stage, query
 
+from rlfocal.collect.claims import new_owner
 from rlfocal.conversations.calls import Call
 from rlfocal.conversations.dylan import Dylan
 from rlfocal.conversations.holding import hold_all
@@ -98,7 +98,7 @@ def test_a_call_that_another_process_makes_is_waited_for_as_long_as_that_lives(
     ann = LivePool(read_pool(stage.folder / "pool.toml")).members[0]
     key = key_of(query_key_of(PROMPT), "ann", settings_key_of(ann.identity))
     with open_database(str(stage.folder / "answers.db")) as database:
-        assert database.claim([key], f"{socket.gethostname()}:{pid}:0", lease_s) == {key}
+        assert database.claim([key], new_owner(pid), lease_s) == {key}
     held = stage.hold(MixtureOfAgents(), varied)
     assert held.talk.n_calls == len(held.bodies) == len(MEMBERS) + 1
 

@@ -10,6 +10,7 @@ import pytest
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Limited, Message, Request, Response
+from rlfocal.pool.wrappers.limits import Turns
 
 Virtually = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -183,3 +184,73 @@ def test_limits_that_let_nothing_through_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Limited(Slow(0), concurrency=concurrency, per_minute=per_minute)
+
+
+class Shared:
+    """Gives moments of one rate to several, as the database does."""
+
+    def __init__(self) -> None:
+        self.next, self.sizes = 0.0, list[int]()
+
+    async def __call__(self, n: int, every_s: float) -> float:
+        first = max(self.next, now())
+        self.next = first + n * every_s
+        self.sizes.append(n)
+        return first - now()
+
+
+def shared_turns(shared: Shared, concurrency: int) -> Turns:
+    turns = Turns(concurrency, 600, now)  # ten a second
+    turns.lease = shared
+    return turns
+
+
+def test_moments_that_others_share_are_had_in_portions(virtually: Virtually) -> None:
+    started: list[float] = []
+
+    async def one(turns: Turns) -> None:
+        async with turns:
+            await turns.moment()
+            started.append(now())
+
+    async def run() -> Shared:
+        shared = Shared()
+        both = [shared_turns(shared, 25), shared_turns(shared, 25)]
+        await asyncio.gather(*(one(turns) for turns in both for _ in range(25)))
+        return shared
+
+    shared = virtually(run())
+    assert sorted(started) == pytest.approx([k / 10 for k in range(50)])
+    assert max(shared.sizes) == 10  # a second's worth
+    assert sum(shared.sizes) == 50  # and none for who does not wait
+
+
+def test_a_moment_that_has_passed_is_not_made_up_for(virtually: Virtually) -> None:
+    async def run() -> list[float]:
+        turns, started = shared_turns(Shared(), 10), list[float]()
+
+        async def one() -> None:
+            await turns.moment()
+            started.append(now())
+
+        waiting = [asyncio.create_task(one()) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        for task in waiting[1:]:
+            task.cancel()
+        await asyncio.sleep(5)
+        await asyncio.gather(one(), one())
+        return started
+
+    assert virtually(run()) == pytest.approx([0.0, 5.05, 5.15])
+
+
+def test_who_stops_waits_for_no_moment(virtually: Virtually) -> None:
+    async def run() -> float:
+        turns = Turns(1, 0.01, now)
+        turns.lease = Shared()
+        await turns.moment()
+        asyncio.get_running_loop().call_later(1.0, turns.stop)
+        await turns.moment()
+        return now()
+
+    assert virtually(run()) == pytest.approx(1.0)

@@ -24,6 +24,7 @@ from rlfocal.records.database import (
     shown_key_of,
 )
 from rlfocal.records.database.schema import TABLES, responses
+from rlfocal.records.database.sharing import join_budget, take_moments
 from rlfocal.tokens import TokenLogprobs
 
 POOL = """
@@ -79,6 +80,11 @@ def as_version(database: Database, version: int) -> None:
     with database.connections.write() as connection:
         named = TABLES.meta.c.name == "schema_version"
         connection.execute(TABLES.meta.update().where(named).values(value=str(version)))
+        if version < 7:
+            connection.exec_driver_sql("DROP TABLE spending")
+            connection.exec_driver_sql("DROP TABLE moments")
+            connection.exec_driver_sql("DROP INDEX ix_queries_same")
+            connection.exec_driver_sql("DROP INDEX ix_queries_registered")
         for since, column in _COLUMNS:
             if version < since:
                 connection.exec_driver_sql(f"ALTER TABLE responses DROP COLUMN {column}")
@@ -196,7 +202,7 @@ def test_queries_of_the_third_version_stay_and_may_be_labelled_as_they_were(
     assert back.responses["text"].to_pylist() == ["said 0", "said 1"]
 
 
-@pytest.mark.parametrize("version", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("version", [1, 2, 3, 4, 5, 6])
 def test_replies_of_earlier_versions_keep_their_keys_beside_those_of_readers(
     database_url: str, version: int
 ) -> None:
@@ -228,3 +234,16 @@ def test_replies_of_earlier_versions_keep_their_keys_beside_those_of_readers(
         as_version(database, 5)
     with open_database(database_url) as database:  # and nothing happens to it any more
         assert set(texts(database)) == {OLD_REPLY, reading.key}
+
+
+def test_collectors_share_dollars_and_moments_in_one_of_the_sixth_version(
+    database_url: str,
+) -> None:
+    with open_database(database_url) as database:
+        database.add_queries(QUERIES)
+        as_version(database, 6)
+    with open_database(database_url) as database:
+        assert join_budget(database.connections, "me", "x", 60) == "=x"
+        assert take_moments(database.connections, "rate", 1, 1.0) == 0.0
+        relabelled = [{**QUERIES[0], "label": "other"}]
+        assert database.add_queries(relabelled) == 1

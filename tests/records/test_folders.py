@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records import Dataset, DatasetInfo
 from rlfocal.records import folders as folders_module
+from rlfocal.records.files.formats import write_table
 from rlfocal.records.folders import check_target, read_dataset, write_dataset
-from rlfocal.records.formats import write_table
 
 FORMATS = ["parquet", "csv", "jsonl"]
 SHARED = ["bbh", "date_samples", "gsm8k", "mmlu_pro", "routerbench", "tasks10"]

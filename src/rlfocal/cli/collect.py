@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rlfocal.collect.plan import Plan
     from rlfocal.grading import Grader
     from rlfocal.pool.building import LiveMember, LivePool
-    from rlfocal.records.canonical import Questions
     from rlfocal.records.database import Database
+    from rlfocal.records.spool import OpenQuestions
 
 __all__ = ["collect"]
 
@@ -51,6 +51,10 @@ def collect(
     concurrency: Annotated[int, option(min=1, help="Calls under way at once.")] = 32,
     max_calls: Annotated[int | None, option(min=1, help="Make at most so many calls.")] = None,
     max_usd: Annotated[float | None, option(min=0, help="Spend at most so many dollars.")] = None,
+    budget: Annotated[
+        str | None,
+        option(value="NAME", help="Count what was ever spent under that name (with --max-usd)."),
+    ] = None,
     retry_failed: Annotated[
         bool, option("--retry-failed", help="Make calls again that failed.")
     ] = False,
@@ -86,15 +90,17 @@ def collect(
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.settings import read_pool
     from rlfocal.records.database import open_database, read_database, settings_key_of
-    from rlfocal.records.folders import read_queries
+    from rlfocal.records.spool import open_queries
 
     names = common.split_names(members, "--members")
     if failures:
         _list_failures(db, names, as_json=as_json)
         return
     pool_file, queries_file = _named(pool_file, queries_file)
+    if budget is not None and (max_usd is None or not budget.strip()):
+        raise ConfigError("--budget NAME: a name under which --max-usd counts; give both")
     pool = read_pool(pool_file)
-    questions = read_queries(queries_file, answers=answers)
+    questions = open_queries(queries_file, answers=answers)
     for note in questions.notes:
         remark(f"note: {note}")
     grader = _grader(questions, scorer)
@@ -102,7 +108,7 @@ def collect(
     if max_usd is not None:
         _require_prices(live.members, pool_file)
     keys = [settings_key_of(m.identity) for m in live.members]
-    plan = make_plan(questions.queries, live.members, keys, samples=samples)
+    plan = make_plan(questions.rows, live.members, keys, samples=samples)
     if dry_run:
         with contextlib.ExitStack() as stack:
             found = read_database(db)
@@ -116,7 +122,7 @@ def collect(
         database.add_queries(plan.queries)
         if scorer is None:
             database.set_note("answers", json.dumps(grader.answers))
-        limits = Limits(concurrency, max_calls, max_usd)
+        limits = Limits(concurrency, max_calls, max_usd, budget)
         tally = _collect(
             plan, database, grader, live, limits, retry_failed=retry_failed, as_json=as_json
         )
@@ -175,6 +181,7 @@ def _collect(
         collector = Collector(
             plan, database, grader, limits=limits, retry_failed=retry_failed, on_progress=tell
         )
+        collector.share_rates(live)
         trouble: DatabaseError | None = None
         try:
             asyncio.run(_run(live, collector, tell))
@@ -187,12 +194,12 @@ def _collect(
     return collector.tally
 
 
-def _grader(questions: Questions, scorer: str | None) -> Grader:
+def _grader(questions: OpenQuestions, scorer: str | None) -> Grader:
     from rlfocal.grading import Grader, load_scorer
 
-    label = questions.queries["label"]
-    if scorer is None and label.null_count:
-        remark(f"{label.null_count} of {len(label)} queries have no label: replies get no score")
+    n = questions.n_unlabelled
+    if scorer is None and n:
+        remark(f"{n} of {len(questions.rows)} queries have no label: replies get no score")
     judge = None if scorer is None else load_scorer(scorer)
     return Grader(scorer=judge, tasks=questions.kinds)
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
+_AT_ONCE = 250_000
+"""Responses up to which a data set is checked as a whole before it is written, as one file each."""
+
 
 def export(
     database_url: Annotated[
@@ -42,8 +45,14 @@ def export(
 
     check_target(output, overwrite=overwrite, format=format)
     chosen = common.split_names(members, "--members")
-    read = _judged if gateway else _collected
-    dataset = read(database_url, chosen, name or output.resolve().name)
+    name = name or output.resolve().name
+    if gateway:
+        dataset = _judged(database_url, chosen, name)
+    else:
+        found = _collected(database_url, chosen, name, output, format, overwrite=overwrite)
+        if found is None:
+            return
+        dataset = found
     for note in dataset.info.noted:
         remark(f"note: {note}")
     write_dataset(dataset, output, format=format, overwrite=overwrite)
@@ -53,11 +62,29 @@ def export(
     )
 
 
-def _collected(url: str, members: tuple[str, ...] | None, name: str) -> Dataset:
-    from rlfocal.records.database import export_dataset
+def _collected(
+    url: str,
+    members: tuple[str, ...] | None,
+    name: str,
+    output: Path,
+    format: str,
+    *,
+    overwrite: bool,
+) -> Dataset | None:
+    """The data set; None where it is large, and written already."""
+    from rlfocal.records.database.export import Exported
+    from rlfocal.records.database.streaming import export_parts, n_replies
 
     with common.answers_in(url) as database:
-        return export_dataset(database, members=members, name=name)
+        exported = Exported.of(database, members)
+        if format != "parquet" or n_replies(exported) <= _AT_ONCE:
+            return exported.dataset(name)
+        written = export_parts(exported, output, name=name, overwrite=overwrite)
+    remark(
+        f"{output}: {written.n_queries} queries, {len(written.members)} members, "
+        f"{written.n_responses} responses, in parts"
+    )
+    return None
 
 
 def _judged(url: str, members: tuple[str, ...] | None, name: str) -> Dataset:

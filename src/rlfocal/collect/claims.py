@@ -5,25 +5,53 @@ from __future__ import annotations
 import os
 import socket
 import time
+from functools import cache, partial
+from pathlib import Path
 
 from rlfocal.records.database import Database
+from rlfocal.records.database.sharing import end_spending, spenders
 
-__all__ = ["new_owner", "release_dead"]
+__all__ = ["awake_s", "new_owner", "release_dead"]
+
+awake_s = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic
+)
+"""Seconds that only grow, while this machine sleeps, too: leases run out meanwhile."""
 
 
-def new_owner() -> str:
-    """A name for the claims of one run; no other has it, and it says which process it is of."""
-    return f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}"
+def new_owner(pid: int | None = None) -> str:
+    """A name for the claims of one run; no other has it, and it says which process it is of.
+
+    Args:
+        pid: of the process; None for this one.
+    """
+    return f"{_machine()}:{pid or os.getpid()}:{time.time_ns()}"
 
 
 def release_dead(database: Database) -> None:
-    """Release the claims of processes of this machine that have ended."""
-    host = socket.gethostname()
-    for owner in database.owners():
+    """Release what processes of this machine hold that have ended."""
+    lent = set(spenders(database.connections))
+    for owner in sorted(lent.union(database.owners())):
         name, _, rest = owner.partition(":")
         pid = rest.partition(":")[0]
-        if name == host and pid.isdigit() and not _alive(int(pid)):
+        if name == _machine() and pid.isdigit() and not _alive(int(pid)):
             database.release(None, owner)
+            if owner in lent:
+                end_spending(database.connections, owner)
+
+
+@cache
+def _machine() -> str:
+    """Where numbers of processes mean the same: containers may have one name and others."""
+    parts = [socket.gethostname().replace(":", "-")]
+    try:
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]]
+        parts += [str(os.stat("/proc/self/ns/pid").st_ino)]
+    except OSError:
+        pass  # not Linux: no containers either
+    return "/".join(parts)
 
 
 def _alive(pid: int) -> bool:

@@ -24,11 +24,12 @@ from rlfocal.collect.feed import Feed
 from rlfocal.collect.giving_up import GivingUp
 from rlfocal.collect.outcomes import stored_reply
 from rlfocal.collect.plan import Call, Plan
+from rlfocal.collect.sharing import SharedPurse, shared_rates
 from rlfocal.collect.tally import Tally
 from rlfocal.collect.writing import Outcome, Unmade, Writer
 from rlfocal.errors import DatabaseError, Failure, MemberError
 from rlfocal.grading import Grader, seen_reply
-from rlfocal.pool.building import unpriced
+from rlfocal.pool.building import LivePool, unpriced
 from rlfocal.pool.types import Response
 from rlfocal.records.database import Database, StoredError, StoredResponse, shown_key_of
 
@@ -51,7 +52,10 @@ class Limits:
     """Concurrent calls over all members, counted until they are stored."""
     max_calls: int | None = None
     max_usd: float | None = None
-    """Cap on this run's cost: a call is made only if its highest price still fits."""
+    """Cap on the cost of this run and of those at work beside it: a call is made only if its
+    highest price still fits."""
+    budget: str | None = None
+    """Whatever was ever spent under that name counts; None: what is spent by those at work."""
 
 
 class Collector:
@@ -92,12 +96,25 @@ class Collector:
             retry_failed=retry_failed,
         )
         self._ready: asyncio.Queue[Call | None] = asyncio.Queue(limits.concurrency)
-        self._writer = Writer(
-            database, self._owner, on_stored=self._stored, on_trouble=self._cannot_store
-        )
         self._account = Account(plan.members)
         self._unpriced = frozenset(unpriced(plan.members))
-        self._budget = Budget(limits.max_usd, self._account.unsettled_usd)
+        self._purse: SharedPurse | None = None
+        if limits.max_usd is not None:
+            self._purse = SharedPurse(database, self._owner, limits.max_usd, lease_s=lease_s)
+        self._budget = Budget(
+            limits.max_usd,
+            self._account.unsettled_usd,
+            purse=self._purse,
+            lease_s=lease_s,
+            n_ahead=limits.concurrency,
+        )
+        self._writer = Writer(
+            database,
+            self._owner,
+            on_stored=self._stored,
+            on_trouble=self._cannot_store,
+            spent_usd=None if self._purse is None else lambda: self._budget.spent_usd,
+        )
         self._giving_up = GivingUp()
 
     def stop(self, reason: str, *, now: bool = False) -> None:
@@ -110,6 +127,10 @@ class Collector:
             if member.patient is not None:
                 member.patient.stop()
 
+    def share_rates(self, live: LivePool) -> None:
+        """Hold requests a minute over all collectors at the database, not over this one alone."""
+        live.share_rates(shared_rates(self._database, self._met))
+
     async def run(self) -> Tally:
         """Collect until all is done or a limit is reached.
 
@@ -121,14 +142,18 @@ class Collector:
         await asyncio.to_thread(release_dead, self._database)
         room = _ROOM_BYTES + _ROOM_A_CALL * self._limits.concurrency
         await asyncio.to_thread(self._database.reserve_room, room)
+        if self._purse is not None:
+            await self._purse.begin(self._limits.budget)
         try:
             async with asyncio.TaskGroup() as tasks:
                 beat = tasks.create_task(self._unless_in_trouble(self._feed.renew))
+                keep = tasks.create_task(self._unless_in_trouble(self._budget.keep))
                 writer = tasks.create_task(self._writer.run())
                 tasks.create_task(self._offer())
                 workers = [tasks.create_task(self._work()) for _ in range(self._limits.concurrency)]
                 await asyncio.gather(*workers)
                 beat.cancel()
+                keep.cancel()
                 writer.cancel()
             await self._writer.finish()
         except BaseExceptionGroup as group:
@@ -142,6 +167,8 @@ class Collector:
             self._database.give_room_back()
             with contextlib.suppress(DatabaseError):  # claims of a process that ended do not count
                 self._database.release(None, self._owner)
+                if self._purse is not None:
+                    self._purse.end(self._budget.spent_usd)
         if self._writer.trouble is not None:
             raise self._trouble(self._writer.trouble)
         if self._feed.n_passes > 1 or self._plan.depth:  # more came to be seen meanwhile
@@ -169,8 +196,11 @@ class Collector:
         try:
             await step()
         except DatabaseError as exc:
-            self._writer.trouble = self._writer.trouble or exc
-            self._cannot_store(exc)
+            self._met(exc)
+
+    def _met(self, exc: DatabaseError) -> None:
+        self._writer.trouble = self._writer.trouble or exc
+        self._cannot_store(exc)
 
     async def _work(self) -> None:
         """Make calls, one after another, each when the one before is stored."""
@@ -179,17 +209,37 @@ class Collector:
                 await self._writer.keep(Unmade(call.key))
                 continue
             most_usd = self._most_usd(call)
-            if not await self._budget.reserve(most_usd):
-                self.stop(
-                    f"--max-usd {self._limits.max_usd:g}: the next call might not fit any more"
-                )
+            if not await self._reserve(most_usd):
                 continue
             outcome: Outcome = Unmade(call.key)
             paid_usd = 0.0
-            if self._may_start():
+            if await self._still_holds(call) and self._may_start():
                 outcome, paid_usd = await self._make(call, most_usd)
             self._budget.settle(most_usd, paid_usd)
             await self._writer.keep(outcome)
+
+    async def _reserve(self, usd: float) -> bool:
+        """Reserve an amount of the cap; where it does not fit, stop."""
+        try:
+            if await self._budget.reserve(usd):
+                return True
+        except DatabaseError as exc:
+            self._met(exc)
+            return False
+        share = self._budget.share
+        others = ""
+        if share is not None and share.others_usd:
+            others = f" beside ${share.others_usd:.4f} of others with the same cap"
+        cap = f"--max-usd {self._limits.max_usd:g}"
+        self.stop(f"{cap}: the next call might not fit any more{others}")
+        return False
+
+    async def _still_holds(self, call: Call) -> bool:
+        try:
+            return await self._feed.still_holds(call.key)
+        except DatabaseError as exc:
+            self._met(exc)
+            return False
 
     async def _make(self, call: Call, most_usd: float) -> tuple[Outcome, float]:
         """Make a call; returns its outcome and its cost."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing
 from typing import NamedTuple
 
+from rlfocal.collect.claims import awake_s, release_dead
 from rlfocal.collect.plan import BLOCK, Call, Plan, blocks
 from rlfocal.collect.readings import Readings
 from rlfocal.collect.tally import Tally
@@ -65,7 +68,9 @@ class Feed:
         self._owner, self._lease_s, self._portion = owner, lease_s, min(portion, BLOCK)
         self._retry_failed = retry_failed
         self._failed_since = 0
-        self._held: set[str] = set()
+        self._held: dict[str, float] = {}
+        """Calls claimed, and until when that surely holds."""
+        self._place = _place_of(owner, len(plan.queries))
         self._n_elsewhere = 0
         """Calls of this pass that others have claimed."""
         self._is_waiting = False
@@ -93,7 +98,9 @@ class Feed:
                 return
             # At most half of the time goes into passes, however large the plan is.
             await asyncio.sleep(max(_POLL_S, self._looked_s))
-            if not self._n_elsewhere:
+            if self._n_elsewhere:
+                await asyncio.to_thread(release_dead, self._database)
+            else:
                 await self._until_news()
             if self._tally.stopped:  # without a claimed call the caller would not see it
                 return
@@ -106,7 +113,7 @@ class Feed:
         """
         readings = Readings(self._plan, self._database, failed_since=self._failed_since)
         behind: deque[list[Call]] = deque()
-        for block in blocks(self._plan.calls()):
+        for block in self._blocks():
             again = [behind.popleft() for _ in range(min(len(behind), self._plan.depth))]
             for own in (*again, block):
                 look = await self._look(own, readings, given_up, is_new=own is block)
@@ -120,12 +127,33 @@ class Feed:
                 self._is_waiting = True
         self._is_waiting |= bool(behind)
 
+    def _blocks(self) -> Iterator[list[Call]]:
+        """All calls; where others are found at work, those from a place of its own on come first.
+
+        Else all would try to claim the same calls, one after another.
+        """
+        n_rows, before = len(self._plan.queries), self._n_elsewhere
+        for block in blocks(self._plan.calls()):
+            yield block
+            here = block[-1].query
+            if self._n_elsewhere > before and here < self._place:
+                break
+        else:
+            return
+        yield from blocks(self._plan.calls(self._place, n_rows))
+        yield from blocks(self._plan.calls(here, self._place))  # its row may be half done
+
     async def _won(self, wanted: list[Call]) -> AsyncGenerator[Call]:
         """Claim calls, a portion at a time, and yield those that nobody else has."""
+        theirs: set[str] = set()
         for start in range(0, len(wanted), self._portion):
             portion = wanted[start : start + self._portion]
-            won = await self._claim([call.key for call in portion])
+            keys = [call.key for call in portion if call.key not in theirs]
+            won = await self._claim(keys) if keys else set()
             self._n_elsewhere += len(portion) - len(won)
+            if len(won) < len(keys):  # to look is cheaper than to claim in vain
+                left = [call.key for call in wanted[start + self._portion :]]
+                theirs = await asyncio.to_thread(self._database.claimed, left, self._owner)
             for call in portion:
                 if call.key in won:
                     yield call
@@ -149,7 +177,7 @@ class Feed:
         started = time.monotonic()
         # Read before the database: a call that ends in between has its reply or failure there.
         gone = {m for m in range(len(self._plan.members)) if given_up(m)}
-        held = self._held.copy()
+        held = set(self._held)
         found = await asyncio.to_thread(readings.resolve, block, held=held, gone=gone)
         keys = [call.key for call in found.calls]
         stored = await asyncio.to_thread(self._database.answered, keys)
@@ -170,18 +198,43 @@ class Feed:
         return _Look(wanted, len(found.waiting))
 
     async def _claim(self, keys: list[str]) -> set[str]:
+        until = awake_s() + self._lease_s
         won = await asyncio.to_thread(self._database.claim, keys, self._owner, self._lease_s)
-        self._held |= won
+        self._held.update(dict.fromkeys(won, until))
         return won
+
+    async def still_holds(self, key: str) -> bool:
+        """Whether a claimed call is nobody else's: this process may have slept over its lease."""
+        if awake_s() > self._held.get(key, -math.inf):
+            await self._renew_all()
+        return key in self._held
 
     def ended(self, keys: Collection[str]) -> None:
         """Forget calls that are answered, have failed or were released."""
         self._has_ended.set()
-        self._held.difference_update(keys)
+        for key in keys:
+            self._held.pop(key, None)
 
     async def renew(self) -> None:
         """Renew the claims held, until cancelled."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            held = list(self._held)
-            await asyncio.to_thread(self._database.claim, held, self._owner, self._lease_s)
+            await self._renew_all()
+
+    async def _renew_all(self) -> None:
+        """Renew all claims; those that others have by now are no longer held."""
+        held, until = list(self._held), awake_s() + self._lease_s
+        won = await asyncio.to_thread(self._database.claim, held, self._owner, self._lease_s)
+        ended = won - self._held.keys()
+        if ended:  # meanwhile
+            await asyncio.to_thread(self._database.release, ended, self._owner)
+        for key in self._held.keys() & held:
+            if key in won:
+                self._held[key] = until
+            else:
+                del self._held[key]
+
+
+def _place_of(owner: str, n_rows: int) -> int:
+    """The row at which an owner begins where it is not alone."""
+    return int(hashlib.sha256(owner.encode()).hexdigest()[:8], 16) * n_rows >> 32

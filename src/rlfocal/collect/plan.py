@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rlfocal.errors import ConfigError
 from rlfocal.pool.asking.question import Question, Said
@@ -23,6 +25,7 @@ from rlfocal.pool.types import Request
 from rlfocal.readers import Reads
 from rlfocal.records.database import key_of, query_key_of, shown_key_of
 from rlfocal.records.signals.registry import signal_names
+from rlfocal.records.spool import Rows
 from rlfocal.toolcalls.offering import offered
 
 __all__ = ["BLOCK", "Call", "Plan", "blocks", "make_plan"]
@@ -49,18 +52,28 @@ class Call(NamedTuple):
 class Plan:
     """All calls of a collection, stored or not, query by query."""
 
-    queries: Sequence[Mapping[str, Any]]
+    queries: Rows
     members: Sequence[LiveMember]
     settings_keys: Sequence[str]
     samples: Sequence[int]
     """How often each member is asked."""
 
-    def calls(self) -> Iterator[Call]:
+    def calls(self, start: int = 0, stop: int | None = None) -> Iterator[Call]:
         """All calls, grouped by query, so that a part of them is of use already.
 
         Those of readers have no key yet.
+
+        Args:
+            start: the first row of queries.
+            stop: the first that is not wanted; None for all.
         """
-        for own, row in self._distinct.items():
+        first = self._first
+        for row, query in enumerate(self.queries.since(start), start=start):
+            if row == stop:
+                return
+            if first is not None and not first[row]:
+                continue
+            own = _key_of(query)
             for m in range(len(self.members)):
                 for sample in range(self.samples[m]):
                     yield self.call(row, own, m, sample)
@@ -118,16 +131,27 @@ class Plan:
     @property
     def n_calls(self) -> int:
         """Number of calls in all."""
-        return len(self._distinct) * sum(self.samples)
+        n = len(self.queries) if self._first is None else int(self._first.sum())
+        return n * sum(self.samples)
 
     @cached_property
-    def _distinct(self) -> dict[str, int]:
-        """Key → row of every query; queries with the same text and choices are asked once."""
-        rows: dict[str, int] = {}
+    def _first(self) -> NDArray[np.bool_] | None:
+        """Whether a query is the first of those that read alike, which are asked once; None: all.
+
+        Of each key 16 bytes are remembered for the moment.
+        """
+        n = len(self.queries)
+        keys = np.empty((n, 2), np.uint64)
         for row, query in enumerate(self.queries):
-            key = query_key_of(query["prompt"], query["choices"], query.get("tools"))
-            rows.setdefault(key, row)
-        return rows
+            key = int(_key_of(query)[:32], 16)
+            keys[row] = key >> 64, key & (1 << 64) - 1
+        order = np.lexsort((keys[:, 1], keys[:, 0]))  # stable: the first row of each comes first
+        again = (keys[order[1:]] == keys[order[:-1]]).all(axis=1)
+        if not again.any():
+            return None
+        first = np.ones(n, bool)
+        first[order[1:][again]] = False
+        return first
 
     def question(self, call: Call) -> Question:
         """The question of a call."""
@@ -146,7 +170,7 @@ class Plan:
 
 
 def make_plan(
-    queries: pa.Table,
+    queries: pa.Table | Rows,
     members: Sequence[LiveMember],
     settings_keys: Sequence[str],
     *,
@@ -183,7 +207,12 @@ def make_plan(
                 "the same again; raise its temperature, or leave --samples out"
             )
     counts = [samples or member.settings.samples for member in members]
-    return Plan(queries.to_pylist(), members, settings_keys, counts)
+    rows = queries if isinstance(queries, Rows) else Rows.of(queries)
+    return Plan(rows, members, settings_keys, counts)
+
+
+def _key_of(query: Mapping[str, Any]) -> str:
+    return query_key_of(query["prompt"], query["choices"], query.get("tools"))
 
 
 def blocks(calls: Iterator[Call]) -> Iterator[list[Call]]:

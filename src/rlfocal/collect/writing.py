@@ -41,6 +41,8 @@ class Writer:
         owner: owner of the claims that end with them.
         on_stored: called with outcomes that are stored.
         on_trouble: called once, when storing fails for the first time.
+        spent_usd: dollars of this run so far, which others who share its cap must know; None where
+            nobody does.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Writer:
         *,
         on_stored: Callable[[Sequence[Outcome]], None],
         on_trouble: Callable[[DatabaseError], None],
+        spent_usd: Callable[[], float] | None = None,
     ) -> None:
+        self._spent_usd = spent_usd
         self._database, self._owner = database, owner
         self._on_stored, self._on_trouble = on_stored, on_trouble
         self._left: list[Outcome] = []
@@ -142,9 +146,10 @@ class Writer:
                 self._database.make_room()
         replies = [item for item in batch if isinstance(item, StoredResponse)]
         errors = [item for item in batch if isinstance(item, StoredError)]
+        spent = () if self._spent_usd is None else ((self._owner, self._spent_usd()),)
         if replies:
-            self._database.add_responses(replies)
+            self._database.add_responses(replies, *spent)
         if errors:
-            self._database.add_errors(errors)
+            self._database.add_errors(errors, *spent)
         if unanswered := [item.key for item in batch if not isinstance(item, StoredResponse)]:
             self._database.release(unanswered, self._owner)

@@ -28,7 +28,7 @@ from rlfocal.pool.servers import OpenAISettings
 from rlfocal.pool.settings import PoolSettings
 from rlfocal.pool.types import Api, Endpoint, Request, Response
 from rlfocal.pool.wrappers.breaker import CircuitBreaker, Circuits
-from rlfocal.pool.wrappers.limits import Limited
+from rlfocal.pool.wrappers.limits import Lease, Limited
 from rlfocal.pool.wrappers.meter import Metered
 from rlfocal.pool.wrappers.on_demand import OnDemand, WhenOpened
 from rlfocal.pool.wrappers.patient import Patient
@@ -46,7 +46,8 @@ class LiveMember:
     name: str
     """As the pool calls it."""
     settings: MemberSettings
-    endpoint: Metered
+    endpoint: Endpoint
+    """That counts what calls cost."""
     price: Price | None
     timeout_s: float
     attempts: int
@@ -211,6 +212,20 @@ class LivePool:
             patient=shared if isinstance(shared, Patient) else None,
             own=self._own,
         )
+
+    def share_rates(self, lease_of: Callable[[str], Lease]) -> None:
+        """Hold requests a minute over all processes that have moments from one place.
+
+        Args:
+            lease_of: an endpoint's name and address → who gives the moments of its rate.
+        """
+        for name, served in self._used.items():
+            patient = self._endpoints[name]
+            # What runs in this process is nobody else's.
+            apart = isinstance(served, LlamaCppSettings | BlendSettings)
+            if isinstance(patient, Patient) and served.per_minute is not None and not apart:
+                address = getattr(served, "base_url", "")
+                patient.share_rate(lease_of(f"{name} {address}"))
 
     def missing_keys(self) -> tuple[str, ...]:
         """Which keys cannot be read, and why; one sentence for each endpoint."""

@@ -11,10 +11,12 @@ import logging
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pydantic
 
 from rlfocal.errors import ConfigError, RecordError, nearest
@@ -23,7 +25,9 @@ from rlfocal.records.answers import KINDS
 from rlfocal.records.canonical import Questions, canonical_queries
 from rlfocal.records.checks import check_queries
 from rlfocal.records.dataset import Dataset
-from rlfocal.records.formats import FORMATS, read_table, write_table
+from rlfocal.records.files.formats import FORMATS, write_table
+from rlfocal.records.files.parts import read_any, read_some
+from rlfocal.records.files.sampling import sample_of
 from rlfocal.records.schema import (
     EVIDENCE,
     LONG,
@@ -42,7 +46,9 @@ __all__ = ["check_target", "read_dataset", "read_queries", "write_dataset"]
 
 INFO_FILE = "dataset.json"
 _TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
-_OURS = {INFO_FILE} | {f"{t}.{f}" for t in ("queries", "responses") for f in FORMATS}
+_OURS = {INFO_FILE, "queries", "responses"} | {
+    f"{t}.{f}" for t in ("queries", "responses") for f in FORMATS
+}
 _log = logging.getLogger(__name__)
 
 
@@ -50,8 +56,9 @@ def read_dataset(path: str | Path, *, with_text: bool = True) -> Dataset:
     """Read a data set from its folder.
 
     Args:
-        path: folder with queries and responses, each as .parquet, .csv or .jsonl, and perhaps a
-            dataset.json.
+        path: folder with queries and responses, each as .parquet, .csv or .jsonl or a folder of
+            .parquet parts, and perhaps a dataset.json. Of what does not fit into memory a sample
+            of the queries is read, and `info` says so.
         with_text: read whole replies too, which may be far larger than all the rest: their texts
             and the log-probabilities of their tokens, which strategies may read. False for what
             looks at answers alone.
@@ -72,10 +79,23 @@ def read_dataset(path: str | Path, *, with_text: bool = True) -> Dataset:
     queries_file, responses_file = _find(path, "queries"), _find(path, "responses")
     info = _read_info(path / INFO_FILE)
 
-    queries = read_table(queries_file, QUERIES, skip=())
-    responses = read_table(responses_file, RESPONSES, skip=() if with_text else LONG)
-    _report_unknown(queries_file, queries, QUERIES)
-    _report_unknown(responses_file, responses, RESPONSES)
+    queries = read_any(queries_file, QUERIES, skip=())
+    skip = () if with_text else LONG
+    sample = sample_of(responses_file, queries.num_rows, skip)
+    if sample is None or "query_id" not in queries.column_names:
+        responses = read_any(responses_file, RESPONSES, skip=skip)
+    else:
+        queries = queries.take(sample.rows)
+        ids = queries["query_id"].cast(pa.string()).combine_chunks()
+        responses = read_some(
+            responses_file, RESPONSES, skip=skip,
+            choose=lambda rows: rows.filter(
+                pc.is_in(rows["query_id"].cast(pa.string()), value_set=ids)
+            ),
+        )  # fmt: skip
+        info = info.model_copy(update={"sampled": sample.note})
+    report_unknown(queries_file, queries, QUERIES)
+    report_unknown(responses_file, responses, RESPONSES)
     queries = normalise_queries(queries, str(queries_file))
     if not _has_evidence(responses) or _lacks_calls(queries, responses):
         responses, info = _answers_from_text(responses_file, responses, info, keep=with_text)
@@ -105,7 +125,7 @@ def _answers_from_text(
 
     `keep` leaves the texts in too; the form of their kind is found later.
     """
-    text = responses if keep else read_table(path, {"text": RESPONSES["text"]}, skip=())
+    text = responses if keep else read_any(path, {"text": RESPONSES["text"]}, skip=())
     if "text" not in text.column_names or text["text"].null_count == text.num_rows:
         return responses, info
     if "answer" in responses.column_names:
@@ -134,6 +154,27 @@ def read_queries(path: str | Path, *, answers: str | None = None) -> Questions:
         ConfigError: the kind is unknown.
         RecordError: the file is missing, damaged or contradicts itself.
     """
+    file, info = queries_in(path, answers=answers)
+    queries = read_any(file, QUERIES, skip=())
+    report_unknown(file, queries, QUERIES)
+    if not {"query_id", "id"} & set(queries.column_names) and "prompt" in queries.column_names:
+        queries = queries.append_column("query_id", _ids_of(queries["prompt"]))
+    queries = normalise_queries(queries, str(file))
+    questions = canonical_queries(queries, info)
+    try:
+        check_queries(questions.queries)
+    except RecordError as exc:
+        raise RecordError(f"{file}: {exc}") from exc
+    return questions
+
+
+def queries_in(path: str | Path, *, answers: str | None) -> tuple[Path, DatasetInfo]:
+    """The file of queries that a path names, and what is said of their answers; as `read_queries`.
+
+    Raises:
+        ConfigError: the kind is unknown.
+        RecordError: there is no such file.
+    """
     if answers is not None and answers not in KINDS:
         raise ConfigError(f"unknown kind of answer '{answers}'; {nearest(answers, KINDS)}")
     path = Path(path)
@@ -143,19 +184,7 @@ def read_queries(path: str | Path, *, answers: str | None = None) -> Questions:
         if path.suffix.removeprefix(".") not in FORMATS:
             raise RecordError(f"{path}: queries come as {', '.join(f'.{f}' for f in FORMATS)}")
         file, info = path, DatasetInfo()
-    queries = read_table(file, QUERIES, skip=())
-    _report_unknown(file, queries, QUERIES)
-    if not {"query_id", "id"} & set(queries.column_names) and "prompt" in queries.column_names:
-        queries = queries.append_column("query_id", _ids_of(queries["prompt"]))
-    queries = normalise_queries(queries, str(file))
-    if answers is not None:
-        info = info.model_copy(update={"answers": answers})
-    questions = canonical_queries(queries, info)
-    try:
-        check_queries(questions.queries)
-    except RecordError as exc:
-        raise RecordError(f"{file}: {exc}") from exc
-    return questions
+    return file, info if answers is None else info.model_copy(update={"answers": answers})
 
 
 def _ids_of(prompts: pa.ChunkedArray) -> pa.Array:
@@ -212,20 +241,32 @@ def write_dataset(
     Raises:
         ConfigError: the format is unknown, or the folder cannot or must not be written.
     """
+    with fresh_folder(folder, overwrite=overwrite, format=format) as fresh:
+        write_table(dataset.queries, fresh / f"queries.{format}")
+        write_table(dataset.responses, fresh / f"responses.{format}")
+        write_info(fresh, dataset.info, dataset.name)
+
+
+@contextmanager
+def fresh_folder(folder: str | Path, *, overwrite: bool, format: str = "parquet") -> Iterator[Path]:
+    """An empty folder that takes the place of another once it is filled; as `write_dataset`."""
     folder = Path(folder).resolve()
     check_target(folder, overwrite=overwrite, format=format)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             fresh = Path(scratch) / "new"
             fresh.mkdir()
-            write_table(dataset.queries, fresh / f"queries.{format}")
-            write_table(dataset.responses, fresh / f"responses.{format}")
-            info = dataset.info.model_dump(mode="json", exclude_defaults=True)
-            text = json.dumps(info | {"name": dataset.name}, indent=1, ensure_ascii=False)
-            (fresh / INFO_FILE).write_text(text + "\n", encoding="utf-8")
+            yield fresh
             _replace(folder, fresh, Path(f"{scratch}-old"))
     except OSError as exc:
         raise ConfigError(f"{folder}: cannot be written: {exc}; name another folder") from exc
+
+
+def write_info(folder: Path, info: DatasetInfo, name: str) -> None:
+    """Write the description of a data set of that name."""
+    said = info.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps(said | {"name": name}, indent=1, ensure_ascii=False)
+    (folder / INFO_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def _replace(folder: Path, fresh: Path, aside: Path) -> None:
@@ -245,6 +286,8 @@ def _replace(folder: Path, fresh: Path, aside: Path) -> None:
 def _find(folder: Path, table: str) -> Path:
     candidates = [folder / f"{table}.{f}" for f in FORMATS]
     found = [p for p in candidates if p.is_file()]
+    if (parts := folder / table).is_dir():
+        found.append(parts)
     if len(found) == 1:
         return found[0]
     if found:
@@ -285,7 +328,8 @@ def _in_seconds(name: str) -> str:
     return ", in seconds" if latency_unit(name) not in (None, 1.0) else ""
 
 
-def _report_unknown(path: Path, table: pa.Table, known: Mapping[str, Column]) -> None:
+def report_unknown(path: Path, table: pa.Table, known: Mapping[str, Column]) -> None:
+    """Warn of columns that mean nothing here."""
     unknown = [n for n in table.column_names if column_of(n, known) is None]
     if unknown:
         near = misnamed(table.column_names, known)

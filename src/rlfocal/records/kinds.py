@@ -69,8 +69,7 @@ def kind_of(labels: Iterable[str | None]) -> str:
     if not given:
         return AS_THEY_ARE
     number = extractor("number").read
-    found = [_SHAPE.fullmatch(label) for label in given]
-    shapes = [shape.lastgroup if shape else None for shape in found]
+    shapes = [shape.lastgroup if (shape := _SHAPE.fullmatch(label)) else None for label in given]
     if "code" in shapes:
         return "text"  # a postal code, say: 0123 is not 123
     plain = [

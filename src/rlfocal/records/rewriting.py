@@ -27,10 +27,17 @@ class TextColumn:
     def __init__(self, column: pa.Array) -> None:
         encoded = column.dictionary_encode()
         self.column, self.dictionary = column, encoded.dictionary
-        self.texts: list[str] = encoded.dictionary.to_pylist()
         self.code = np.asarray(encoded.indices.fill_null(-1).to_numpy(), dtype=np.int64)
         self._out = self.code
-        self._vocabulary = list(self.texts)
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The distinct texts; most columns are canonical, and nobody asks for them."""
+        return list(self.dictionary.to_pylist())
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        return list(self.texts)
 
     def put(self, rows: NDArray[np.int64] | int, text: str | None) -> None:
         """Write a text into rows."""
@@ -46,11 +53,11 @@ class TextColumn:
 
     def doubtful(self, own: NDArray[np.bool_], kind: str) -> NDArray[np.int64]:
         """Rows among `own` whose text may not be canonical."""
-        used = np.zeros(len(self.texts) + 1, dtype=bool)
+        used = np.zeros(len(self.dictionary) + 1, dtype=bool)
         used[self.code[own]] = True
         used[-1] = False  # nothing there
         pattern = _PLAIN.get(kind)
-        if pattern is not None and len(self.texts):
+        if pattern is not None and len(self.dictionary):
             plain = pc.match_substring_regex(self.dictionary, pattern)
             used[:-1] &= ~np.asarray(plain.to_numpy(zero_copy_only=False), dtype=bool)
         return np.flatnonzero(own & used[self.code])

@@ -142,6 +142,12 @@ class DatasetInfo(BaseModel):
     readers: dict[str, ReaderInfo] = {}
 
     @property
+    def sampled(self) -> tuple[str, ...]:
+        """What was read of a data set that does not fit into memory; empty for all of it."""
+        said = (self.model_extra or {}).get("sampled")
+        return () if said is None else (str(said),)
+
+    @property
     def noted(self) -> tuple[str, ...]:
         """What an importer left under `notes`."""
         notes = (self.model_extra or {}).get("notes", [])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import ConfigError
 from rlfocal.records.signals import Family, Replies, ReplyStore, SeenReply, TokenLogprobs, registry
+from rlfocal.records.signals import store as signal_store
 from rlfocal.records.signals.registry import families
 
 NAMES = ("text.length", "answer.magnitude", "own", "server.cut")
@@ -158,6 +159,22 @@ def test_each_family_reads_when_it_is_asked_for_and_once() -> None:
     part.words()
     part.words()
     assert replies.n == 3
+
+
+def test_families_asked_for_together_are_read_together() -> None:
+    replies = Counting([SeenReply(text=None, given={"own": 2.0}), SeenReply(text=None)])
+    store = ReplyStore(replies, ["own"])
+    part = Replies(store, np.array([[0, 1]]))
+    assert part.signals(store.names)[0, :, -1].tolist()[0] == 2.0
+    assert part.words().n_rows == 2  # without a text there is nothing to read again
+    assert replies.n == 1
+
+
+def test_blocks_of_replies_change_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.arange(20)
+    whole = store_of(20).signals(NAMES, rows)
+    monkeypatch.setattr(signal_store, "_BLOCK", 6)
+    assert np.array_equal(store_of(20).signals(NAMES, rows), whole, equal_nan=True)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from rlfocal.pool.openai.replies.errors.reading import Upstream, read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Api, Request, Response
 
-__all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops"]
+__all__ = ["HOPS_HEADER", "OpenAIEndpoint", "hops", "passed_on"]
 
 _MOST_ERROR_BYTES = 256 << 10
 """Of the body of an error; no more is read."""
@@ -52,6 +52,8 @@ HOPS_HEADER = "x-rlfocal-hops"
 hops: ContextVar[int] = ContextVar("hops", default=0)
 """Gateways that what is sent has come through; 0 outside of one. A server that is a gateway itself
 can then tell when it is asked in circles."""
+passed_on: ContextVar[Mapping[str, str] | None] = ContextVar("passed_on", default=None)
+"""Headers that go with what is sent in this context; None for none."""
 
 
 @dataclass(slots=True)
@@ -217,7 +219,7 @@ class OpenAIEndpoint:
             data=aiohttp.BytesPayload(
                 body_bytes(request, self._api), content_type="application/json"
             ),
-            headers={HOPS_HEADER: str(n)} if (n := hops.get()) else None,
+            headers=_headers_of_context(),
             params=_revealed(self._query) if self._query else None,
             allow_redirects=False,
         )
@@ -272,6 +274,11 @@ class OpenAIEndpoint:
     async def __aexit__(self, *exc: object) -> None:
         """Close it."""
         await self.close()
+
+
+def _headers_of_context() -> Mapping[str, str] | None:
+    more, n = passed_on.get(), hops.get()
+    return more if not n else {**(more or {}), HOPS_HEADER: str(n)}
 
 
 def _revealed(secrets: Mapping[str, Secret]) -> dict[str, str]:

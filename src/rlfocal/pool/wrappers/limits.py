@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Awaitable, Callable
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
-__all__ = ["Limited", "Turns"]
+__all__ = ["Lease", "Limited", "Turns"]
+
+Lease = Callable[[int, float], Awaitable[float]]
+"""Takes so many moments, so many seconds apart, that nobody else is given; returns seconds to the
+first."""
+
+_AHEAD_S = 1.0
+"""For how long moments are leased at most."""
+_LATE_S = 0.25
+"""After its moment a request starts no later; a moment that has passed is lost, not made up for."""
 
 
 class Turns(asyncio.Semaphore):
@@ -43,6 +54,11 @@ class Turns(asyncio.Semaphore):
         """Whether who has a place waits for a moment, too."""
         self._next, self._clock = clock(), clock
         self._turns = asyncio.Lock()
+        self.lease: Lease | None = None
+        """Where others share the rate: from whom moments are had."""
+        self._leased: deque[float] = deque()
+        self._n_waiting = 0
+        self._over = asyncio.Event()
 
     async def moment(self, end: float = math.inf) -> None:
         """Wait for the next free moment, with a place in hand.
@@ -56,13 +72,41 @@ class Turns(asyncio.Semaphore):
         Raises:
             TimeoutError: the next free moment is too late.
         """
-        async with self._turns:
-            wait = self._next - self._clock()
-            if self._next >= end:
-                raise TimeoutError
-            if wait > 0:
-                await asyncio.sleep(wait)
-            self._next = max(self._next, self._clock()) + self._every_s
+        self._n_waiting += 1
+        try:
+            async with self._turns:
+                if self.lease is not None:
+                    await self._shared(self.lease)
+                if self._next >= end:
+                    raise TimeoutError
+                await self._sleep(self._next - self._clock())
+                if self._leased:
+                    self._leased.popleft()
+                self._next = max(self._next, self._clock()) + self._every_s
+        finally:
+            self._n_waiting -= 1
+
+    def stop(self) -> None:
+        """Let nobody wait for a moment any more: what has one is not sent."""
+        self._over.set()
+
+    async def _shared(self, lease: Lease) -> None:
+        """Let the next moment be one that no other process has."""
+        while self._leased and self._leased[0] < self._clock() - _LATE_S:
+            self._leased.popleft()
+        if not (self._leased or self._over.is_set()):
+            most = max(1, int(_AHEAD_S / self._every_s))
+            n = min(most, self._n_waiting)
+            first = await lease(n, self._every_s) + self._clock()
+            self._leased.extend(first + k * self._every_s for k in range(n))
+        if self._leased:
+            self._next = max(self._next, self._leased[0])
+
+    async def _sleep(self, wait_s: float) -> None:
+        if wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._over.wait()
 
 
 class Limited(Wrapper):

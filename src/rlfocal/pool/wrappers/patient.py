@@ -15,7 +15,7 @@ from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 from rlfocal.pool.wrappers.gate import Gate, Pulse, duration
-from rlfocal.pool.wrappers.limits import Turns
+from rlfocal.pool.wrappers.limits import Lease, Turns
 from rlfocal.pool.wrappers.retry import drawn_wait
 from rlfocal.pool.wrappers.text_relay import TextRelay
 
@@ -100,9 +100,14 @@ class Patient(Wrapper):
         gate = self._gates.get(model)
         return None if gate is None else gate.given_up
 
+    def share_rate(self, lease: Lease) -> None:
+        """Have moments from somebody who gives them to others, too; nothing without a rate."""
+        self._turns.lease = lease
+
     def stop(self) -> None:
         """Send nothing more. What is under way comes back; what waits fails as not sent."""
         self._stopped.set()
+        self._turns.stop()
         for gate in self._gates.values():
             gate.stop("stopped")
 

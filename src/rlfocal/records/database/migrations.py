@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from rlfocal.database import JsonText, Position, SafeText, TokenBytes
+from rlfocal.database import JsonText, Key, Position, SafeText, TokenBytes, columns
 from rlfocal.records.database.keys import key_of, settings_key_of
 
 __all__ = [
     "with_readings",
+    "with_sharing",
     "with_tokens",
     "with_tools",
     "with_turns",
@@ -42,6 +43,21 @@ _responses = sa.table(
 )  # fmt: skip
 _errors = sa.table("errors", sa.column("key"), sa.column("member"))
 _queries = sa.table("queries", sa.column("query_key"))
+_INDEXES = {"ix_queries_same": "query_id, query_key", "ix_queries_registered": "registered"}
+_SHARING = sa.MetaData()
+sa.Table(
+    "spending",
+    _SHARING,
+    sa.Column("owner", SafeText, primary_key=True),
+    sa.Column("budget", SafeText, nullable=False, index=True),
+    *columns(sa.Double(), "spent_usd", "allowed_usd", "until"),
+)
+sa.Table(
+    "moments",
+    _SHARING,
+    sa.Column("name", Key, primary_key=True),
+    sa.Column("next_s", sa.Double, nullable=False),
+)
 
 
 def without_addresses(connection: sa.Connection) -> None:
@@ -86,6 +102,16 @@ def with_tokens(connection: sa.Connection) -> None:
 def with_tools(connection: sa.Connection) -> None:
     """From version 5 to 6: queries may offer functions to be called. None of those stored did."""
     _add(connection, "queries", {"tools": SafeText})
+
+
+def with_sharing(connection: sa.Connection) -> None:
+    """From version 6 to 7: collectors share dollars and moments; rows of one query are found."""
+    for table in _SHARING.tables.values():
+        table.create(connection, checkfirst=True)
+    there = {index["name"] for index in sa.inspect(connection).get_indexes("queries")}
+    for name, of in _INDEXES.items():
+        if name not in there:
+            connection.exec_driver_sql(f"CREATE INDEX {name} ON queries ({of})")
 
 
 def with_turns(connection: sa.Connection) -> None:

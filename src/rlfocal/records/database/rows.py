@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from rlfocal.records.database.keys import key_of
+from rlfocal.records.database.keys import digest_of, key_of, query_key_of
 from rlfocal.tokens import TokenLogprobs
 
-__all__ = ["FailureCounts", "Spent", "StoredError", "StoredResponse", "utc_now"]
+__all__ = ["FailureCounts", "Spent", "StoredError", "StoredResponse", "query_row", "utc_now"]
 
 
 def utc_now() -> str:
@@ -146,3 +146,20 @@ class FailureCounts(NamedTuple):
     first_at: str
     """ISO 8601 in UTC, as `utc_now`."""
     last_at: str
+
+
+def query_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of `queries` with its keys; unknown columns are left out."""
+    query_id, prompt, choices = row["query_id"], row["prompt"], row.get("choices")
+    task, label, tools = row.get("task"), row.get("label"), row.get("tools")
+    return {
+        "digest": digest_of(query_id, prompt, choices, label, task, tools),
+        "query_key": query_key_of(prompt, choices, tools),
+        "query_id": query_id,
+        "task": "all" if task is None else task,
+        "split": row.get("split"),
+        "prompt": prompt,
+        "choices": None if choices is None else list(choices),
+        "label": label,
+        "tools": tools,
+    }

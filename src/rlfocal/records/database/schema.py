@@ -3,7 +3,8 @@
 Version 1 is the first. In version 2 a server's address is no part of a member's settings. Version 3
 keeps the log-probabilities of a reply's tokens, and the user's own signals. In version 4 a query's
 task and label may return to what they were. Version 5 knows what readers were shown, and
-version 6 the functions that a query offers.
+version 6 the functions that a query offers. Version 7 has what collectors share beside claims:
+dollars and moments.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import sqlalchemy as sa
 from rlfocal.database import JsonText, Key, Position, SafeText, Tables, TokenBytes, columns
 from rlfocal.records.database.migrations import (
     with_readings,
+    with_sharing,
     with_tokens,
     with_tools,
     with_turns,
     without_addresses,
 )
 
-__all__ = ["TABLES", "claims", "errors", "members", "meta", "queries", "responses"]
+__all__ = [
+    "TABLES", "claims", "errors", "members", "meta", "moments", "queries", "responses", "spending",
+]  # fmt: skip
 
 _STEPS = {
     1: without_addresses, 2: with_tokens, 3: with_turns, 4: with_readings, 5: with_tools,
+    6: with_sharing,
 }  # fmt: skip
-TABLES = Tables("meta", version=6, migrations=_STEPS)
+TABLES = Tables("meta", version=7, migrations=_STEPS)
 _tables, meta = TABLES.metadata, TABLES.meta
 
 queries = sa.Table(
@@ -38,8 +43,9 @@ queries = sa.Table(
     sa.Column("prompt", SafeText, nullable=False),
     sa.Column("choices", JsonText),
     sa.Column("label", SafeText),
-    sa.Column("registered", Position, nullable=False),
+    sa.Column("registered", Position, nullable=False, index=True),
     sa.Column("tools", SafeText),
+    sa.Index("ix_queries_same", "query_id", "query_key"),
 )
 """`digest` names a row by its content; `position` is the order in which rows came, `registered`
 that in which they came last: of rows of one query the one with the highest counts."""
@@ -100,3 +106,21 @@ claims = sa.Table(
     sa.Column("until", sa.Double, nullable=False),
 )
 """`until` is in seconds since 1970, by the server's clock where there is a server."""
+
+spending = sa.Table(
+    "spending",
+    _tables,
+    sa.Column("owner", SafeText, primary_key=True),
+    sa.Column("budget", SafeText, nullable=False, index=True),
+    *columns(sa.Double(), "spent_usd", "allowed_usd", "until"),
+)
+"""Of each collector with a cap: what it has spent, with what may still be billed; up to what it may
+spend without asking again; and until when that holds."""
+
+moments = sa.Table(
+    "moments",
+    _tables,
+    sa.Column("name", Key, primary_key=True),
+    sa.Column("next_s", sa.Double, nullable=False),
+)
+"""When the next call may start that a rate allows, by the clock of `claims`."""

@@ -10,6 +10,7 @@ import dataclasses
 import errno
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ import sqlalchemy as sa
 from rlfocal.database import OpenTables
 from rlfocal.database.failures import translated
 from rlfocal.errors import DatabaseError
-from rlfocal.records.database.keys import digest_of, plain_settings, query_key_of, settings_key_of
+from rlfocal.records.database.keys import plain_settings, settings_key_of
 from rlfocal.records.database.rows import (
     FailureCounts,
     Spent,
     StoredError,
     StoredResponse,
+    query_row,
     utc_now,
 )
 from rlfocal.records.database.schema import (
@@ -35,6 +37,7 @@ from rlfocal.records.database.schema import (
     queries,
     responses,
 )
+from rlfocal.records.database.sharing import note_spent
 
 __all__ = ["Database", "open_database", "read_database"]
 
@@ -60,11 +63,15 @@ class Database(OpenTables):
         """Store rows of a data set's queries, whose tasks and labels are the latest from now on.
 
         What is there stays: a task or label that returns to an earlier value makes that row the
-        latest of its query again. Returns how many were new.
+        latest of its query again. Returns how many were new. Of many rows it is a transaction for
+        each few thousand.
         """
-        values = [_query_row(row) for row in rows]
-        if not values:
-            return 0
+        values, n_new = map(query_row, rows), 0
+        while part := list(islice(values, _CHUNK)):
+            n_new += self._add_queries(part)
+        return n_new
+
+    def _add_queries(self, values: list[dict[str, Any]]) -> int:
         q = queries.c
         update = sa.update(queries).where(q.digest == sa.bindparam("row"))
         with self.connections.write() as connection:
@@ -74,7 +81,7 @@ class Database(OpenTables):
                 row["registered"] = turns[row["digest"]]
             new = self._insert_new(connection, queries, values, "digest")
             # All of these, not only those out of date: their order among each other counts too.
-            again = turns.keys() & set(connection.scalars(_of_several_values())) - new
+            again = _of_several_values(connection, set(turns) - new)
             if again:
                 connection.execute(
                     update.values(registered=sa.bindparam("turn")),
@@ -131,8 +138,14 @@ class Database(OpenTables):
                     found[key] = StoredResponse(**row)
         return found
 
-    def add_responses(self, rows: Sequence[StoredResponse]) -> int:
+    def add_responses(
+        self, rows: Sequence[StoredResponse], spent: tuple[str, float] | None = None
+    ) -> int:
         """Store answered calls and end their claims; a call that has its answer keeps it.
+
+        Args:
+            rows: the calls.
+            spent: who pays for them out of a shared budget, and dollars of its run so far.
 
         Returns:
             How many were new.
@@ -144,14 +157,23 @@ class Database(OpenTables):
             new = self._insert_new(connection, responses, values, "key")
             for chunk in _chunks(row["key"] for row in values):
                 connection.execute(claims.delete().where(claims.c.key.in_(chunk)))
+            if spent is not None:
+                note_spent(connection, *spent)
         return len(new)
 
-    def add_errors(self, rows: Sequence[StoredError]) -> None:
-        """Store failed attempts. They stand in nobody's way: the call may be made again."""
+    def add_errors(
+        self, rows: Sequence[StoredError], spent: tuple[str, float] | None = None
+    ) -> None:
+        """Store failed attempts. They stand in nobody's way: the call may be made again.
+
+        Args: as of `add_responses`; what failed may have to be paid, too.
+        """
         values = [dataclasses.asdict(row) for row in rows]
         if values:
             with self.connections.write() as connection:
                 connection.execute(errors.insert(), values)
+                if spent is not None:
+                    note_spent(connection, *spent)
 
     def failures(self, *, members: Collection[str] | None = None) -> list[FailureCounts]:
         """What the stored failures say, by member, kind and HTTP status.
@@ -247,6 +269,13 @@ class Database(OpenTables):
                 connection.execute(upsert, rows)
         return wanted
 
+    def claimed(self, keys: Iterable[str], owner: str) -> set[str]:
+        """Those of the keys that somebody else than the owner has reserved."""
+        with self.connections.read() as connection:
+            now = self.connections.now_s(connection)
+            others = sa.select(claims.c.key).where(claims.c.owner != owner, claims.c.until > now)
+            return _present(connection, others, keys)
+
     def release(self, keys: Iterable[str] | None, owner: str) -> None:
         """Give back calls that the owner claimed, None for all of them, and did not make."""
         mine = claims.delete().where(claims.c.owner == owner)
@@ -329,30 +358,12 @@ class Database(OpenTables):
         return set(connection.scalars(insert.returning(table.c[key]), rows))
 
 
-def _query_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of `queries` with its keys; unknown columns are left out."""
-    query_id, prompt, choices = row["query_id"], row["prompt"], row.get("choices")
-    task, label, tools = row.get("task"), row.get("label"), row.get("tools")
-    return {
-        "digest": digest_of(query_id, prompt, choices, label, task, tools),
-        "query_key": query_key_of(prompt, choices, tools),
-        "query_id": query_id,
-        "task": "all" if task is None else task,
-        "split": row.get("split"),
-        "prompt": prompt,
-        "choices": None if choices is None else list(choices),
-        "label": label,
-        "tools": tools,
-    }
-
-
-def _of_several_values() -> sa.Select[tuple[str]]:
-    """Digests of rows whose query was stored with other tasks or labels too."""
-    q = queries.c
-    # Not joined: where no prompts were imported all queries have one key, and its index no use.
-    n = sa.func.count().over(partition_by=(q.query_id, q.query_key)).label("n")
-    counted = sa.select(q.digest, n).subquery()
-    return sa.select(counted.c.digest).where(counted.c.n > 1)
+def _of_several_values(connection: sa.Connection, digests: Collection[str]) -> set[str]:
+    """Those of the rows whose query was stored with other tasks or labels too."""
+    one, other = queries.alias(), queries.alias()
+    same = (other.c.query_id == one.c.query_id) & (other.c.query_key == one.c.query_key)
+    several = sa.exists().where(same, other.c.digest != one.c.digest)
+    return _present(connection, sa.select(one.c.digest).where(several), digests)
 
 
 def _present(

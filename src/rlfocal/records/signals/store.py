@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from functools import partial
+from itertools import islice
 from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.records.signals.registry import families
+from rlfocal.records.signals.registry import Family, families
 from rlfocal.records.signals.reply import SeenReply
 from rlfocal.records.signals.words import Words, words_of
 
 __all__ = ["Replies", "ReplyStore"]
 
+_BLOCK = 4096
+"""Replies whose signals are lists of numbers at once; bounds memory, changes no result."""
 _LARGEST = 1e30
 """What is beyond it counts as unknown: differences of signals must fit into float32, too."""
 
@@ -38,7 +42,7 @@ class ReplyStore:
     """R replies.
 
     Args:
-        replies: read through once for each family of signals, when it is first asked for.
+        replies: read through once for the families of signals that are asked for together.
         given: names of the user's own signals among them.
     """
 
@@ -58,24 +62,34 @@ class ReplyStore:
         Raises:
             ValueError: no such signal, or a family gives more or fewer numbers than names.
         """
+        self._read([name for name in names if name not in self._known])
         found = np.empty((len(rows), len(names)), dtype=np.float32)
         for column, name in enumerate(names):
-            found[:, column] = self._signal(name)[rows]
+            found[:, column] = self._known[name][rows]
         return found
 
-    def _signal(self, name: str) -> NDArray[np.float32]:
-        if name not in self._known:
-            family = next((one for one in families() if name in one.names), None)
-            if family is not None:
-                read = [family.read(reply) for reply in self._replies]
-                found = _numbers(read, (len(read), len(family.names)), family.names[0])
-                self._known |= dict(zip(family.names, found.T.copy(), strict=True))
-            elif name in self._given:
-                column = [reply.given.get(name, np.nan) for reply in self._replies]
-                self._known[name] = _numbers(column, (len(column),), name)
-            else:
-                raise ValueError(f"no signal '{name}'; known: {', '.join(self.names)}")
-        return self._known[name]
+    def _read(self, names: Sequence[str]) -> None:
+        """Go through the replies once for all the families of these signals, a block at a time."""
+        if not names:
+            return
+        wanted = [one for one in families() if not set(names).isdisjoint(one.names)]
+        own = [name for name in names if not any(name in one.names for one in wanted)]
+        if unknown := [name for name in own if name not in self._given]:
+            raise ValueError(f"no signal '{unknown[0]}'; known: {', '.join(self.names)}")
+        wanted += [Family((name,), partial(_given, name)) for name in own]
+        blocks: list[list[NDArray[np.float32]]] = [[] for _ in wanted]
+        n_replies, has_text, replies = 0, False, iter(self._replies)
+        while block := list(islice(replies, _BLOCK)):
+            n_replies += len(block)
+            has_text = has_text or any(reply.text is not None for reply in block)
+            for family, found in zip(wanted, blocks, strict=True):
+                read = [family.read(reply) for reply in block]
+                found.append(_numbers(read, (len(read), len(family.names)), family.names[0]))
+        for family, found in zip(wanted, blocks, strict=True):
+            whole = np.concatenate([np.zeros((0, len(family.names)), np.float32), *found])
+            self._known |= dict(zip(family.names, whole.T.copy(), strict=True))
+        if not has_text and self._words is None:
+            self._words = words_of([None] * n_replies)
 
     def words(self, rows: NDArray[np.int64]) -> Words:
         """Hashed words of the texts of the rows int64[K], -1 for none."""
@@ -99,6 +113,11 @@ def _numbers(read: Sequence[Any], shape: tuple[int, ...], name: str) -> NDArray[
     except (TypeError, ValueError) as exc:
         raise ValueError(f"signal '{name}' and those read with it: {exc}") from exc
     return np.where(np.abs(found) <= _LARGEST, found, np.nan).astype(np.float32)
+
+
+def _given(name: str, reply: SeenReply) -> tuple[float]:
+    """A signal of the user's own."""
+    return (reply.given.get(name, np.nan),)
 
 
 def _contents(reply: SeenReply) -> bytes:

@@ -54,7 +54,7 @@ def build_table(
         RecordError: a member without any response, or no query that can be scored.
     """
     names = tuple(members if members is not None else dataset.members)
-    notes = list(dataset.notes)
+    notes = [*dataset.info.sampled, *dataset.notes]
     queries, responses = dataset.queries, _select(dataset, names, dataset.query_row)
     judged = _judged(queries, responses)
     if unlabelled == "drop" and not judged.all():

@@ -261,6 +261,20 @@ class ResponseTable(Shown):
         """Return the same table with other supports float32[Q, N, C], such as calibrated ones."""
         return replace(self, support=support)
 
+    def without_texts(self) -> ResponseTable:
+        """Return the same table, arrays shared, without prompts, their features and replies.
+
+        For what looks at answers alone: copies of its rows are then small.
+        """
+        other = copy.copy(self)
+        for name, value in (
+            ("features", self.features[:, :0]),
+            ("prompts", None),
+            ("replies", None),
+        ):
+            object.__setattr__(other, name, value)
+        return other
+
     def with_notes(self, notes: tuple[str, ...]) -> ResponseTable:
         """Return the same table, arrays shared and not checked again, with other notes."""
         other = copy.copy(self)

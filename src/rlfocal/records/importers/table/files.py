@@ -23,7 +23,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from rlfocal.errors import RecordError
-from rlfocal.records.formats import read_json_lines
+from rlfocal.records.files.formats import read_json_lines
 from rlfocal.records.synonyms import meant_by
 
 __all__ = ["SUFFIXES", "Sheet", "read_sheet", "suffix_of"]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from rlfocal.errors import RecordError
 from rlfocal.records.schema import Column, column_of, remedy_for
 
-__all__ = ["FORMATS", "read_json_lines", "read_table", "write_table"]
+__all__ = ["FORMATS", "read_json_lines", "read_parts", "read_table", "write_table"]
 
 
 def read_table(path: Path, columns: Mapping[str, Column], *, skip: Collection[str]) -> pa.Table:
@@ -37,6 +38,31 @@ def read_table(path: Path, columns: Mapping[str, Column], *, skip: Collection[st
     """
     try:
         return _READERS[path.suffix](path, columns, skip)
+    except OSError as exc:
+        raise RecordError(f"{path}: cannot be read: {exc}") from exc
+
+
+def read_parts(path: Path, columns: Mapping[str, Column], *, size: int) -> Iterator[pa.Table]:
+    """Read one file as `read_table`, so many rows at a time; CSV comes at once.
+
+    Columns that a part of a .jsonl file does not have are not in it.
+
+    Raises:
+        RecordError: as `read_table`.
+    """
+    try:
+        if path.suffix == ".parquet":
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(size):
+                    yield pa.Table.from_batches([batch])
+        elif path.suffix == ".jsonl":
+            lines = read_json_lines(path)
+            while part := list(islice(lines, size)):
+                yield _table_of_lines(part, path, columns, ())
+        else:
+            yield read_table(path, columns, skip=())
+    except pa.ArrowException as exc:
+        raise _unreadable(path, exc) from exc
     except OSError as exc:
         raise RecordError(f"{path}: cannot be read: {exc}") from exc
 
@@ -89,13 +115,15 @@ def _read_parquet(path: Path, columns: Mapping[str, Column], skip: Collection[st
             known = [n for n in names if column_of(n, columns) is not None]
             table = file.read([n for n in known if n not in skip])
     except (pa.ArrowException, OSError) as exc:
-        raise RecordError(
-            f"{path}: not a readable Parquet file: {exc}; write or copy it again"
-        ) from exc
+        raise _unreadable(path, exc) from exc
     for name in names:
         if name not in known:
             table = table.append_column(name, pa.nulls(table.num_rows))
     return table
+
+
+def _unreadable(path: Path, exc: Exception) -> RecordError:
+    return RecordError(f"{path}: not a readable Parquet file: {exc}; write or copy it again")
 
 
 def _read_csv(path: Path, columns: Mapping[str, Column], skip: Collection[str]) -> pa.Table:
@@ -160,9 +188,18 @@ def _lists_from_json(array: pa.ChunkedArray, target: pa.DataType, where: str) ->
 
 
 def _read_jsonl(path: Path, columns: Mapping[str, Column], skip: Collection[str]) -> pa.Table:
+    return _table_of_lines(read_json_lines(path), path, columns, skip)
+
+
+def _table_of_lines(
+    rows: Iterable[tuple[int, dict[str, Any]]],
+    path: Path,
+    columns: Mapping[str, Column],
+    skip: Collection[str],
+) -> pa.Table:
     values: dict[str, list[Any]] = {}
     lines: list[int] = []
-    for number, row in read_json_lines(path):
+    for number, row in rows:
         for name, value in row.items():
             if name in skip:
                 continue
