@@ -27,6 +27,7 @@ EXTRAS: Mapping[str, str] = {
     "onnxruntime": "encoder",
     "tokenizers": "encoder",
     "litellm": "litellm",
+    "opentelemetry": "otel",
     "ray": "ray",
     "distributed": "dask",
 }

@@ -525,7 +525,9 @@ def test_a_database_of_the_version_before_is_brought_up_to_date(
     key = add_key(limits=KeyLimits(1.0, "total", concurrency=1)).key
     with store.connections.write() as connection:
         connection.exec_driver_sql("DROP TABLE gateway_processes")
+        connection.exec_driver_sql("DROP TABLE gateway_circuits")
         connection.exec_driver_sql("ALTER TABLE gateway_reservations DROP COLUMN process")
+        connection.exec_driver_sql("ALTER TABLE gateway_reservations DROP COLUMN n_places")
         connection.exec_driver_sql("ALTER TABLE gateway_requests DROP COLUMN choices")
         connection.exec_driver_sql("UPDATE gateway_meta SET value = '1'")
         held = "INSERT INTO gateway_reservations (request_id, key_id, usd, until) VALUES "

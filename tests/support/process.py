@@ -25,16 +25,23 @@ class GatewayProcess:
         db: URL.
         config: file of limits; None for the defaults.
         log: what it says goes there.
+        port: to listen on; 0 takes a free one.
     """
 
     def __init__(
-        self, checkpoint: Path | None, pool: Path, db: str, log: Path, config: Path | None
+        self,
+        checkpoint: Path | None,
+        pool: Path,
+        db: str,
+        log: Path,
+        config: Path | None,
+        port: int = 0,
     ):
-        options = ["--port", "0", "--db", db]
+        options = ["--port", str(port), "--db", db]
         if config is not None:
             options += ["--config", str(config)]
         places = [str(place) for place in (checkpoint, pool) if place is not None]
-        self._log = log
+        self._log, self._is_told = log, False
         with log.open("wb") as out:
             self._process = subprocess.Popen(
                 [*_COMMAND, "serve", *places, *options],
@@ -60,19 +67,29 @@ class GatewayProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait(_GRACE_S)
 
+    def tell(self) -> None:
+        """As an operator does, who then waits for it by `stop`."""
+        self._process.send_signal(signal.SIGTERM)
+        self._is_told = True
+
     def stop(self) -> int:
         """As an operator does; its exit status."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
+        if self._process.poll() is None and not self._is_told:
+            self.tell()
         return self._process.wait(_GRACE_S)
 
 
 @contextmanager
 def gateway_process(
-    checkpoint: Path | None, pool: Path, db: str, log: Path, config: Path | None = None
+    checkpoint: Path | None,
+    pool: Path,
+    db: str,
+    log: Path,
+    config: Path | None = None,
+    port: int = 0,
 ) -> Iterator[GatewayProcess]:
     """Start one, and end it in any case."""
-    started = GatewayProcess(checkpoint, pool, db, log, config)
+    started = GatewayProcess(checkpoint, pool, db, log, config, port)
     try:
         yield started
     finally:

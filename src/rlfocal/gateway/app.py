@@ -104,7 +104,7 @@ def build_app(gateway: Gateway, *, open_door: bool = False) -> Starlette:
             for path, handler in asked.items()
         ],
         middleware=[
-            Middleware(Guard, loopback_only=open_door),
+            Middleware(Guard, loopback_only=open_door, is_leaving=lambda: gateway.is_leaving),
             Middleware(Straight, handlers=asked),
         ],
         exception_handlers={HTTPException: refuse},
@@ -200,7 +200,8 @@ async def readyz(request: Request) -> Response:
     """Whether a request could be answered: 503 where not."""
     gateway: Gateway = request.app.state.gateway
     ready = await gateway.is_ready()
-    return JsonResponse({"status": "ready" if ready else "not ready"}, 200 if ready else 503)
+    status = "leaving" if gateway.is_leaving else "ready" if ready else "not ready"
+    return JsonResponse({"status": status}, 200 if ready else 503)
 
 
 async def metrics(request: Request) -> Response:

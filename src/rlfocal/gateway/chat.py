@@ -46,7 +46,9 @@ def answering(dialect: Dialect) -> Handler:
         found, chat, writer = await aside(len(body), read_request, body, dialect, context)
 
         def made() -> Responder:
-            completion = gateway.completion(key, chat, started, id_prefix=dialect.id_prefix)
+            completion = gateway.completion(
+                key, chat, started, id_prefix=dialect.id_prefix, headers=request.headers
+            )
             return Responder(completion, dialect, writer, gateway.settings.keep_alive_s)
 
         name = request.headers.get(HEADER)

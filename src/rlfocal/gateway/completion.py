@@ -22,6 +22,7 @@ from rlfocal.gateway.errors import ApiError, too_late, unavailable
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.request_row import row_of
 from rlfocal.gateway.store.keys import Key
+from rlfocal.gateway.tracing.request_span import RequestSpan, current
 from rlfocal.gateway.wire.replies import Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import Answer
@@ -57,6 +58,7 @@ class Completion:
         policy: which checkpoint decides.
         keep_prompt: whether its prompt is stored.
         keep: holds on to its task: the event loop itself does not.
+        span: of its trace; None where it is not traced.
     """
 
     def __init__(
@@ -72,13 +74,14 @@ class Completion:
         policy: str,
         keep_prompt: bool,
         keep: Callable[[asyncio.Task[Any]], None],
+        span: RequestSpan | None = None,
     ) -> None:
         self._backend, self.id, self._key, self.chat = backend, id, key, chat
         self._started, self._created = started, time.time()
         # uvloop's clock tells whole milliseconds only.
         self._began = time.perf_counter()
         self._access, self._metrics, self._policy = access, metrics, policy
-        self._keep_prompt, self._keep = keep_prompt, keep
+        self._keep_prompt, self._keep, self._span = keep_prompt, keep, span
         self._admitted = False
 
     def start(self, on_text: OnText | None = None) -> asyncio.Task[Answer]:
@@ -93,6 +96,7 @@ class Completion:
         return task
 
     async def _run(self, on_text: OnText | None) -> Answer:
+        current.set(self._span)  # of this task
         ends = self._started + self.chat.deadline_s
         margin = min(_MARGIN_S, _MARGIN * self.chat.deadline_s)
         try:
@@ -158,9 +162,10 @@ class Completion:
             status, error = 500, "internal_error"
         total_s = time.perf_counter() - self._began
         self._metrics.ended(self.chat, self._backend.trace, status, error, total_s)
+        if self._span is not None:
+            self._span.end(status, error, done)
         if not self._admitted:
             return
-        self._access.leave(self.id)
         trace = self._backend.trace
         # Nothing is learned of decisions whose outcome was not given.
         learns = done is not None and trace.held_back is None

@@ -7,14 +7,14 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Self
 
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.base import Base
-from rlfocal.errors import ConfigError, DatabaseError, nearest
+from rlfocal.errors import ConfigError, DatabaseError
 from rlfocal.gateway.backends import (
     Backend,
     EnsembleBackend,
@@ -22,12 +22,15 @@ from rlfocal.gateway.backends import (
     ReadingBackend,
     stages_before,
 )
+from rlfocal.gateway.background import background
+from rlfocal.gateway.circuits.shared import SharedCircuits, of_servers
 from rlfocal.gateway.completion import Completion
 from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.door.connections import Connections
 from rlfocal.gateway.door.entering import Door
 from rlfocal.gateway.door.places import Places
 from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.fitting import check_fit
 from rlfocal.gateway.judged.feedback_memory import FeedbackMemory
 from rlfocal.gateway.judged.labels import JudgedLabels, LabelCounter
 from rlfocal.gateway.metrics import Gauges, Metrics
@@ -39,9 +42,10 @@ from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.store.processes import BEAT_S
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
+from rlfocal.gateway.tracing.tracing import Tracing
 from rlfocal.gateway.wire.models import ENSEMBLE
 from rlfocal.gateway.wire.request import ChatRequest
-from rlfocal.live import FREE_WORDS, LiveEnsemble, Question, members_for
+from rlfocal.live import FREE_WORDS, LiveEnsemble, Question
 from rlfocal.live.similarity import text_encoder
 from rlfocal.online.exploring import Exploration
 from rlfocal.pool.building import LivePool
@@ -88,7 +92,7 @@ class Gateway:
     ) -> None:
         self._answers = answers
         self.settings, self.store, self.pool_settings = settings, store, pool
-        _check_names(pool, checkpoint, settings)
+        check_fit(pool, checkpoint, settings)
         circuits = Circuits(
             failures=settings.circuit_failures,
             cool_down_s=settings.circuit_cool_down_s,
@@ -97,6 +101,9 @@ class Gateway:
         self._pool = LivePool(pool, circuits=circuits)
         self._pool.check_keys()
         self.members = self._pool.members
+        self.tracing = Tracing.of(settings.tracing)
+        if self.tracing is not None:
+            self.members = self.tracing.followed(pool, self.members)
         self._by_name = {member.name: member for member in self.members}
         self.member_names = tuple(self._by_name)
         """By which they can be asked."""
@@ -124,11 +131,21 @@ class Gateway:
             poll_s=settings.poll_s,
             adopt=self.adopt,
         )
+        self._shared = SharedCircuits(
+            store,
+            self.writer,
+            self.access.heart,
+            of_servers(pool, self.members),
+            cool_down_s=settings.circuit_cool_down_s,
+            poll_s=settings.poll_s,
+        )
         self.metrics = Metrics(self._gauges)
         self.door, self.connections = Door(self.access, settings), Connections(settings)
         self.records, self._sessions = Records(), Sessions(settings)
         self.places = Places(settings)
         self.started_at = time.time()
+        self.is_leaving = False
+        """Whether it will end soon: requests are still answered, and others should be asked."""
         self._tasks: set[asyncio.Task[Any]] = set()
         self._open = AsyncExitStack()
 
@@ -171,7 +188,7 @@ class Gateway:
         Raises:
             ConfigError: it does not fit the pool.
         """
-        _check_names(self.pool_settings, checkpoint, self.settings)
+        check_fit(self.pool_settings, checkpoint, self.settings)
         ensemble = self._ensemble_of(checkpoint)
         await self.recent.adopt(checkpoint)
         self.checkpoint, self._ensemble = checkpoint, ensemble
@@ -193,7 +210,13 @@ class Gateway:
     # Requests ----------------------------------------------------------------------------------
 
     def completion(
-        self, key: Key, chat: ChatRequest, started: float, *, id_prefix: str
+        self,
+        key: Key,
+        chat: ChatRequest,
+        started: float,
+        *,
+        id_prefix: str,
+        headers: Mapping[str, str],
     ) -> Completion:
         """A request that has been read, not yet begun.
 
@@ -202,6 +225,7 @@ class Gateway:
             chat: the request.
             started: when its first byte came, by the event loop's clock.
             id_prefix: of its id.
+            headers: of HTTP.
 
         Raises:
             ApiError: it cannot be asked.
@@ -226,8 +250,10 @@ class Gateway:
                 exploration=exploration,
                 session=self._sessions.of(key, chat),
             )
+        traced = self.tracing
+        span = None if traced is None else traced.request(chat, id_, backend.trace, headers)
         return Completion(
-            backend, id_, key, chat, started,
+            backend, id_, key, chat, started, span=span,
             access=self.access, metrics=self.metrics, policy=self.policies.id,
             keep_prompt=settings.keep_prompts, keep=self.keep,
         )  # fmt: skip
@@ -262,13 +288,17 @@ class Gateway:
         task.add_done_callback(self._tasks.discard)
 
     async def is_ready(self) -> bool:
-        """Whether the database answers and takes writes, and somebody could be asked."""
+        """Whether it stays, the database answers and takes writes, and somebody could be asked."""
+        if self.is_leaving:
+            return False
+        heart = self.access.heart
         try:
             async with asyncio.timeout(_READY_S):
-                await asyncio.to_thread(self._look)
+                if not heart.is_fresh:
+                    await asyncio.to_thread(self._look)
         except (DatabaseError, TimeoutError):
             return False
-        if not await self.access.heart.can_write():
+        if not await heart.can_write():
             return False
         return not all(
             self._by_name[n].circuit_is_open for n in self.checkpoint.description.members
@@ -283,6 +313,8 @@ class Gateway:
     async def __aenter__(self) -> Self:
         """Open members and begin to look after things."""
         async with AsyncExitStack() as opened:
+            if self.tracing is not None:
+                opened.push_async_callback(self.tracing.close)
             opened.callback(self.writer.close)
             opened.push_async_callback(self._leave)
             await opened.enter_async_context(self._pool)
@@ -291,11 +323,12 @@ class Gateway:
             await self.recent.load()
             await asyncio.to_thread(self._warm_up)
             await opened.enter_async_context(
-                _background(
+                background(
                     self.recent.follow(),
                     self.policies.follow(),
                     self._keep_house(),
                     self._live(),
+                    self._shared.follow(),
                     self.connections.watch(),
                 )
             )
@@ -321,11 +354,14 @@ class Gateway:
             state.n_rounds = 1
             self._ensemble.strategy.decide(state.view())
 
-    async def _end_requests(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
+    def break_off(self) -> None:
+        """End all that is under way; who waits for it is told so."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _end_requests(self) -> None:
+        self.break_off()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _live(self) -> None:
         """Show that this process lives, as long as it does."""
@@ -356,35 +392,3 @@ class Gateway:
             except DatabaseError as exc:
                 _log.warning("the database cannot be looked after: %s", exc)
             await asyncio.sleep(_HOUSEKEEPING_S)
-
-
-@asynccontextmanager
-async def _background(*works: Any) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _check_names(pool: PoolSettings, checkpoint: Checkpoint, settings: GatewaySettings) -> None:
-    members = members_for(checkpoint, pool)
-    for member in pool.members:
-        if member.name == ENSEMBLE or member.name.startswith(f"{ENSEMBLE}:"):
-            raise ConfigError(
-                f"a member is called '{member.name}', by which clients ask for all of them; "
-                "rename it"
-            )
-    names = [member.name for member in pool.members]
-    if settings.synthesiser is not None and settings.synthesiser not in names:
-        raise ConfigError(
-            f"synthesiser = '{settings.synthesiser}': {nearest(settings.synthesiser, names)}"
-        )
-    n_calls = sum(member.samples for member in members) + (settings.synthesiser is not None)
-    if n_calls > settings.most_calls:
-        raise ConfigError(
-            f"a request could lead to {n_calls} calls, and most_calls is {settings.most_calls}; "
-            "raise it, or take fewer members or samples"
-        )

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rlfocal.gateway.effects.rules import HouseRule
+from rlfocal.gateway.tracing.settings import TracingSettings
 from rlfocal.settings import Settings, read_toml
 
 __all__ = ["GatewaySettings", "read_settings"]
@@ -49,6 +50,11 @@ class GatewaySettings(Settings):
     deadline_s: Positive = 60.0
     """Of a request that names none."""
     most_deadline_s: Positive = 600.0
+    notice_s: Annotated[float, Field(ge=0)] = 0.0
+    """After SIGTERM, in which requests are taken as ever, but for /readyz, which says 503: for a
+    balancer to notice and to ask others."""
+    drain_s: Positive = 60.0
+    """Then, for what is under way to end; what has not by then is broken off."""
     keep_alive_s: Positive = 5.0
     """A stream that has nothing to say yet sends a comment this often."""
     remember: Count = 200
@@ -80,6 +86,8 @@ class GatewaySettings(Settings):
     keeps decisions, too."""
     synthesiser: str | None = None
     """A member that makes one reply out of several to open questions."""
+    tracing: TracingSettings = TracingSettings()
+    """Traces for OpenTelemetry: `ratio`, `endpoint`, `service`, `to_members`, `prompts`."""
     tools: dict[str, HouseRule] = Field(default_factory=dict)
     """Pattern of tools' names (`send_*`) → what their calls may do, and how sure members have to be
     of them: `effect`, `least_confidence`, `below`. The first that fits counts."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
-_DRAIN_S = 10
 _KEEP_ALIVE_S = 75
 _BACKLOG = 2048
 """Connections that may wait to be taken, where there are descriptors for as many."""
@@ -81,7 +80,7 @@ def _serve(
     with open_store(db) as store:
         if keys is not None:
             store.sync_file(keys)
-        _check_door(store, host, db, open_=open_)
+        _check_door(store, host, open_=open_)
         gateway = Gateway(
             folder, start.checkpoint, start.pool, settings, store, open_door=open_, answers=answers
         )
@@ -121,7 +120,7 @@ def _require_extra() -> None:
         raise NotInstalled(f"serving {told}")
 
 
-def _check_door(store: Store, host: str, db: str, *, open_: bool) -> None:
+def _check_door(store: Store, host: str, *, open_: bool) -> None:
     """Refuse to serve where no key is asked for, unless on this machine's own address alone."""
     with store.connections.read() as connection:
         has_keys = store.keys.any(connection)
@@ -132,8 +131,9 @@ def _check_door(store: Store, host: str, db: str, *, open_: bool) -> None:
         )
     if not open_ and not has_keys:
         raise ConfigError(
-            f"{db} holds no key, so nobody could be let in; make one: rlfocal keys add NAME "
-            "--db URL (or, on this machine's own address alone, serve with --open)"
+            f"{store.connections.place.name} holds no key, so nobody could be let in; make one: "
+            "rlfocal keys add NAME --db URL (or, on this machine's own address alone, serve with "
+            "--open)"
         )
 
 
@@ -167,7 +167,6 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
     config = uvicorn.Config(
         build_app(gateway, open_door=open_),
         timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_DRAIN_S,
         backlog=backlog,
         **OPTIONS,
     )
@@ -183,7 +182,18 @@ def _run(gateway: Gateway, host: str, port: int, *, open_: bool) -> None:
                 else "clients need a key: rlfocal keys add NAME"
             )
 
-        OwnProcess(config, on_ready=say).run(sockets=[place])
+        def leave() -> None:
+            gateway.is_leaving = True
+
+        settings = gateway.settings
+        OwnProcess(
+            config,
+            on_ready=say,
+            notice_s=settings.notice_s,
+            on_leaving=leave,
+            drain_s=settings.drain_s,
+            on_late=gateway.break_off,
+        ).run(sockets=[place])
 
 
 class _Lines(logging.Formatter):

@@ -20,7 +20,7 @@ from rlfocal.errors import DatabaseError
 from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.store.heart import Heart
 from rlfocal.gateway.store.keys import Key, KeyWithDigest, id_in
-from rlfocal.gateway.store.ledger import Admitted, Refused
+from rlfocal.gateway.store.ledger import Refused
 from rlfocal.gateway.store.rows import RequestRow
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
@@ -70,8 +70,6 @@ class Access:
         self._known: OrderedDict[str, _Remembered] = OrderedDict()
         self._unknown: OrderedDict[str, _Remembered] = OrderedDict()
         self._under_way: dict[str, asyncio.Task[KeyWithDigest | None]] = {}
-        self._more: dict[str, tuple[str, int]] = {}
-        """Request → whose it is, and places that it has beside its first."""
         self._lookups = asyncio.Semaphore(MAX_LOOKUPS)
         self._finish_all = self._write_down  # one object: by which the writer knows what it joins
 
@@ -120,7 +118,6 @@ class Access:
             most_usd: dollars that it may cost at most; None where some member has no price.
             lease_s: seconds after which it counts as lost: longer than any request takes.
             n_replies: that it wants; each takes a place of those that the key may have at once.
-                Other processes see one place for all of them.
 
         Raises:
             ApiError: 400 it wants more replies than the key may have at once, 401 the key was
@@ -137,10 +134,6 @@ class Access:
         if key.limits.concurrency is not None and n_replies > key.limits.concurrency:
             raise _too_many(n_replies, key.limits.concurrency)
         ledger, process = self._store.ledger, self.heart.process
-        if n_replies > 1:
-            self._more[request_id] = key.id, n_replies - 1
-        n_places = 1 + sum(n for whose, n in self._more.values() if whose == key.id)
-        decision: Admitted | Refused | None = None
         try:
             decision = await self._writer.do(
                 lambda c: ledger.admit(
@@ -151,16 +144,13 @@ class Access:
                     lease_s,
                     self._clock(),
                     process,
-                    n_places=n_places,
+                    n_places=n_replies,
                 )
             )
         except asyncio.CancelledError:
             # Comes after it in the queue, so the reservation is gone even if it was made.
             self._writer.put(lambda c: ledger.release(c, request_id))
             raise
-        finally:
-            if not isinstance(decision, Admitted):
-                self.leave(request_id)
         if isinstance(decision, Refused):
             raise _refusal(decision)
 
@@ -168,10 +158,6 @@ class Access:
     def stuck_s(self) -> float:
         """Seconds for which the database has been at one transaction."""
         return self._writer.stuck_s
-
-    def leave(self, request_id: str) -> None:
-        """Give back the places of an admitted request's further replies."""
-        self._more.pop(request_id, None)
 
     def charge(self, key: Key) -> None:
         """Take one request out of what a key may make a minute, soon, though none came of it."""

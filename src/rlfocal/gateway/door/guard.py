@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,6 +22,7 @@ _HEADERS = (
         b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
 )
+_LAST = (b"connection", b"close")
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 
 
@@ -32,10 +33,14 @@ class Guard:
         app: what is guarded.
         loopback_only: refuse requests that were meant for another host: a page in a browser may
             have had its name resolved to this machine.
+        is_leaving: whether the gateway will end soon: then each reply is its connection's last, so
+            that no request is sent into one that is just being closed.
     """
 
-    def __init__(self, app: ASGIApp, *, loopback_only: bool) -> None:
-        self._app, self._loopback_only = app, loopback_only
+    def __init__(
+        self, app: ASGIApp, *, loopback_only: bool, is_leaving: Callable[[], bool]
+    ) -> None:
+        self._app, self._loopback_only, self._is_leaving = app, loopback_only, is_leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -48,6 +53,8 @@ class Guard:
                 given = list(message.get("headers", ()))
                 names = {name for name, _ in given}
                 message["headers"] = given + [h for h in _HEADERS if h[0] not in names]
+                if self._is_leaving():
+                    message["headers"].append(_LAST)
             await send(message)
 
         if self._loopback_only and not _is_for_us(scope):

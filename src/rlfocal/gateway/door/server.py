@@ -8,11 +8,16 @@ how many connections there may be that of `connections`.
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import logging
+import math
+import signal
 import socket
 import sys
-from asyncio import Future, TimerHandle
+import time
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import httptools
@@ -24,8 +29,11 @@ from rlfocal.gateway.door.heads import Fault, fault_of, without_upgrade
 
 __all__ = ["OPTIONS", "BoundedProtocol", "OwnProcess"]
 
+_log = logging.getLogger(__name__)
 MOST_HEAD_BYTES = 64 << 10
 HEAD_TIMEOUT_S = 20.0
+_REFUSE_S = 2.0
+"""To write refusals to whom could not be answered in time."""
 _SWITCH_S = 0.0005
 _GARBAGE = 10_000, 20, 50
 """Objects after which young garbage is looked for, and looks until that is done more thoroughly. A
@@ -40,11 +48,51 @@ class OwnProcess(uvicorn.Server):
     Args:
         config: of uvicorn.
         on_ready: called once requests are answered.
+        notice_s: seconds for which it serves on after SIGTERM.
+        on_leaving: called when they begin.
+        drain_s: seconds after them, for what is under way to end.
+        on_late: called when they are over; has what has not ended answered at once.
     """
 
-    def __init__(self, config: uvicorn.Config, *, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_ready: Callable[[], None],
+        notice_s: float = 0.0,
+        on_leaving: Callable[[], None] = lambda: None,
+        drain_s: float = 10.0,
+        on_late: Callable[[], None] = lambda: None,
+    ) -> None:
+        # Whoever is not answered even then is cut off.
+        config.timeout_graceful_shutdown = math.ceil(drain_s + _REFUSE_S)
         super().__init__(config)
-        self._on_ready = on_ready
+        self._on_ready, self._on_leaving, self._notice_s = on_ready, on_leaving, notice_s
+        self._drain_s, self._on_late = drain_s, on_late
+        self._ends_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End: after a notice where SIGTERM says so for the first time, else at once."""
+        is_notice = sig == signal.SIGTERM and self.started and self._ends_at is None
+        if not (is_notice and self._notice_s) or self.should_exit:
+            super().handle_exit(sig, frame)
+            return
+        self._ends_at = time.monotonic() + self._notice_s
+        self._on_leaving()
+        _log.info("/readyz says 503; requests are taken for another %g s", self._notice_s)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, and wait for what is under way."""
+        late = asyncio.get_running_loop().call_later(self._drain_s, self._on_late)
+        await super().shutdown(sockets)
+        late.cancel()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look, ten times a second, whether it is to end."""
+        over = self._ends_at is not None and time.monotonic() >= self._ends_at
+        if over and not self.should_exit:
+            super().handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
@@ -70,8 +118,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _n_head = 0
     """Bytes of a head that has not ended."""
     _in_head = True
-    _timer: TimerHandle | None = None
-    _lost: Future[None] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _lost: asyncio.Future[None] | None = None
     """What the request under way waits for beside its reply."""
     _is_read_again = False
     """Whether a head is left alone until it comes without its wish for another protocol."""
@@ -87,7 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether all of the body of the request under way has come."""
         return self.cycle is not None and not self.cycle.more_body
 
-    def lost(self) -> Future[None]:
+    def lost(self) -> asyncio.Future[None]:
         """Done once the connection is closed; a new one for each request, in turn."""
         self._lost = self.loop.create_future()
         if self.cycle is None or self.cycle.disconnected:

@@ -16,6 +16,8 @@ from rlfocal.gateway.store.writer import Writer
 
 __all__ = ["Heart"]
 
+_FRESH_S = 2.5 * BEAT_S
+"""Beats of a busy gateway come late, and it must not be taken for one that cannot write."""
 _PROBE_S = 1.0
 """Longest wait for a write that shows that writing is possible: a check of readiness is quick."""
 
@@ -36,7 +38,8 @@ class Heart:
         self, store: Store, writer: Writer, *, clock: Callable[[], float] | None = None
     ) -> None:
         self._store, self._writer, self._clock = store, writer, clock
-        self._id = secrets.token_hex(8)
+        self.id = secrets.token_hex(8)
+        """Of this process, whether anything of it stands in the database or not."""
         self._has_own_clock = store.connections.engine.dialect.name != "sqlite"
         self._ahead_s: float | None = None
         """Seconds that the shared clock is ahead of the monotonic one."""
@@ -47,7 +50,7 @@ class Heart:
     @property
     def process(self) -> str | None:
         """Its name in the database; None before the first beat."""
-        return None if self._beat_at is None else self._id
+        return None if self._beat_at is None else self.id
 
     def now(self) -> float:
         """Seconds since 1970 by the shared clock."""
@@ -67,7 +70,7 @@ class Heart:
     def _say(self, connection: sa.Connection) -> None:
         if self._has_own_clock and self._clock is None:
             self._ahead_s = self._store.connections.now_s(connection) - time.monotonic()
-        self._store.processes.beat(connection, self._id, self.now())
+        self._store.processes.beat(connection, self.id, self.now())
 
     async def leave(self) -> None:
         """Say that it has ended.
@@ -76,13 +79,19 @@ class Heart:
             DatabaseError: it cannot be written just now.
         """
         if self._beat_at is not None:
-            await self._writer.do(lambda c: self._store.processes.leave(c, self._id))
+            await self._writer.do(lambda c: self._store.processes.leave(c, self.id))
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a beat was written of late: so the database answers."""
+        beat_at = self._beat_at
+        return beat_at is not None and time.monotonic() - beat_at < _FRESH_S
 
     async def can_write(self) -> bool:
         """Whether the database takes writes: by a beat, unless there was one just now."""
         if self._writer.trouble is not None or self._writer.stuck_s > _PROBE_S:
             return False
-        if self._beat_at is not None and time.monotonic() - self._beat_at < BEAT_S:
+        if self.is_fresh:
             return True
         # One probe answers all checks that come at once.
         if self._probe is None or self._probe.done():

@@ -103,8 +103,7 @@ class Ledger:
             lease_s: seconds after which it counts as lost: longer than any request takes.
             now: the moment.
             process: who makes it, by its name in `Processes`; None where that is not known.
-            n_places: of those that the key may have at once, taken by it and by what else is known
-                beside the reservations.
+            n_places: of those that the key may have at once, taken by it.
 
         Raises:
             ValueError: `most_usd` is negative or not a number.
@@ -125,7 +124,8 @@ class Ledger:
         if left is not None:
             self._fill(connection, key, left, row["at"], now)
         held = {"request_id": request_id, "key_id": key.id, "usd": most_usd or 0.0}
-        connection.execute(_RESERVE, held | {"until": now + lease_s, "process": process})
+        about = {"until": now + lease_s, "process": process, "n_places": n_places}
+        connection.execute(_RESERVE, held | about)
         return Admitted()
 
     def _standing(
@@ -294,8 +294,7 @@ def _over_budget(
 
 
 _n_live: sa.ScalarSelect[Any] = (
-    sa.select(sa.func.count())
-    .select_from(reservations)
+    sa.select(sa.func.coalesce(sa.func.sum(sa.func.coalesce(reservations.c.n_places, 1)), 0))
     .where(reservations.c.key_id == keys.c.id, reservations.c.until > sa.bindparam("now"), LIVES)
     .correlate(keys)
     .scalar_subquery()

@@ -13,6 +13,7 @@ from rlfocal.database import JsonText, Key, Position, SafeText, Tables, columns
 
 __all__ = [
     "TABLES",
+    "circuits",
     "events",
     "feedback",
     "keys",
@@ -38,8 +39,17 @@ def _options_of_prompts(connection: sa.Connection) -> None:
     connection.exec_driver_sql(f"ALTER TABLE {requests.name} ADD COLUMN choices {kind}")
 
 
+def _places_and_circuits(connection: sa.Connection) -> None:
+    """To version 4: how many places a reservation takes; circuits are known to all processes."""
+    kind = reservations.c.n_places.type.compile(connection.dialect)
+    connection.exec_driver_sql(f"ALTER TABLE {reservations.name} ADD COLUMN n_places {kind}")
+    circuits.create(connection)
+
+
 TABLES = Tables(
-    "gateway_meta", version=3, migrations={1: _whose_reservations, 2: _options_of_prompts}
+    "gateway_meta",
+    version=4,
+    migrations={1: _whose_reservations, 2: _options_of_prompts, 3: _places_and_circuits},
 )
 
 
@@ -81,9 +91,11 @@ reservations = _table(
     sa.Column("key_id", Key, nullable=False, index=True),
     *columns(sa.Double, "usd", "until"),
     sa.Column("process", Key),
+    sa.Column("n_places", sa.Integer),
 )
 """Requests under way of keys that have limits, each with what it may cost at most. `process` is who
-makes it; NULL where that is not known, and then it is under way until its time is over."""
+makes it; NULL where that is not known, and then it is under way until its time is over. `n_places`
+is how many replies it wants; NULL for one."""
 
 processes = _table(
     "processes",
@@ -91,6 +103,18 @@ processes = _table(
     sa.Column("seen_at", sa.Double, nullable=False),
 )
 """Gateways that serve, and when each last said that it lives."""
+
+circuits = _table(
+    "circuits",
+    sa.Column("server", Key, primary_key=True),
+    sa.Column("process", Key, nullable=False),
+    *columns(sa.Double, "at", "since"),
+    sa.Column("is_open", sa.Boolean, nullable=False),
+    sa.Column("asker", Key),
+)
+"""The latest that a process has learned of a member's server: that it failed so often in a row,
+from `since` on, that it is left alone from `at` on, or that it answers again. `asker` is the key
+whose requests alone have failed; NULL for several, or for nobody's."""
 
 rates = _table(
     "rates",

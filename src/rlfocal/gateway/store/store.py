@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rlfocal.database import Connections, OpenTables
 from rlfocal.gateway.store.abandoned import Abandoned
+from rlfocal.gateway.store.circuits import CircuitTable
 from rlfocal.gateway.store.keyfile import read_key_file
 from rlfocal.gateway.store.keys import Keys
 from rlfocal.gateway.store.ledger import Ledger
@@ -36,6 +37,7 @@ class Store(OpenTables):
         self.ledger = Ledger(connections, self.log)
         self.abandoned = Abandoned(self.ledger, self.log)
         self.processes = Processes(connections)
+        self.circuits = CircuitTable(connections)
 
     def sync_file(self, path: Path) -> int:
         """Put the keys of a file into the database, all or none; what they may do is taken over.

@@ -16,11 +16,15 @@ What counts as a failure in a row:
 Where it is known who asks (`asker`), a row of failures of one asker opens the circuit for this one
 alone: the next of another asker is let through, and opens it for all if it fails as well, or closes
 it.
+
+What others have found out (`doubt`) is no failure here: one request tries, and no other until it is
+answered.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -96,7 +100,7 @@ class CircuitBreaker(Wrapper):
     ) -> None:
         super().__init__(endpoint)
         self._when, self._clock = when, clock
-        self._name = f"member '{name}'" if name else "a member"
+        self.name = f"member '{name}'" if name else "a member"
         self.n_failures = 0
         """In a row, until now."""
         self._opened_at = 0.0
@@ -105,12 +109,46 @@ class CircuitBreaker(Wrapper):
         self._refused: set[int] = set()
         self._askers: set[str | None] = set()
         """Of the failures in a row."""
-        self._has_answered = False
+        self._began_at = self._answered_at = -math.inf
+        self.on_change: Callable[[], object] | None = None
+        """Called when so many have failed in a row that it opens, when it has been tried in vain,
+        and when it answers again."""
+
+    @property
+    def is_tripped(self) -> bool:
+        """Whether so many failed in a row that it is left alone, by somebody at least."""
+        return self.n_failures >= self._when.failures
+
+    @property
+    def failing_s(self) -> float:
+        """Seconds since the first failure of the row."""
+        return self._clock() - self._began_at
+
+    @property
+    def answered_s(self) -> float:
+        """Seconds since the last reply; infinite where there was none."""
+        return self._clock() - self._answered_at
+
+    @property
+    def only_asker(self) -> str | None:
+        """Who alone asked what failed in a row; None for several, or where nobody knows."""
+        return next(iter(self._askers)) if len(self._askers) == 1 else None
+
+    def doubt(self, asker: str | None = None) -> None:
+        """Have one request try, as others have found out what was not known here.
+
+        Args:
+            asker: for whom alone, where it was closed; None for all.
+        """
+        if not self.is_tripped:
+            self.n_failures, self._askers = self._when.failures, {asker}
+            self._began_at, self._n_together = self._clock(), self._n_begun
+        self._opened_at = self._clock() - self._when.cool_down_s
 
     @property
     def state(self) -> State:
         """What would become of a request now, from the asker of this context."""
-        if self.n_failures < self._when.failures or self._is_of_others:
+        if not self.is_tripped or self._is_of_others:
             return "closed"
         cooled = self._clock() - self._opened_at >= self._when.cool_down_s
         return "half-open" if cooled and not self._trying else "open"
@@ -147,17 +185,24 @@ class CircuitBreaker(Wrapper):
         except MemberError as exc:
             if self._counts(exc, request, timeout_s) and self._is_next(number):
                 self._note(exc)
+                if state == "half-open":
+                    self._tell()
             raise
         finally:
             if state == "half-open":
                 self._trying = False
-        self._has_answered = True
-        if self.n_failures >= self._when.failures:
-            _log.info("%s answers again", self._name)
-        self.n_failures = 0
+        self._answered_at = self._clock()
+        was_tripped, self.n_failures = self.is_tripped, 0
         self._refused.clear()
         self._askers.clear()
+        if was_tripped:
+            _log.info("%s answers again", self.name)
+            self._tell()
         return reply
+
+    def _tell(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
     def _counts(self, error: MemberError, request: Request, timeout_s: float) -> bool:
         """Whether a failure says something about the member."""
@@ -173,7 +218,7 @@ class CircuitBreaker(Wrapper):
 
     def _is_refusal(self, error: MemberError, request: Request) -> bool:
         """Whether the member refuses what it should not, and has not refused before."""
-        long = self._has_answered and len(request.text) > _PLAIN_CHARS
+        long = self._answered_at > -math.inf and len(request.text) > _PLAIN_CHARS
         if long or _TOO_LONG.search(str(error)):
             return False
         asked = hash(request.text)
@@ -186,7 +231,7 @@ class CircuitBreaker(Wrapper):
     def _is_next(self, number: int) -> bool:
         """Whether a failed call is one more in the row: those that ran when it began are one."""
         if self.n_failures == 0:
-            self._n_together = self._n_begun
+            self._n_together, self._began_at = self._n_begun, self._clock()
             return True
         return number > self._n_together
 
@@ -198,11 +243,12 @@ class CircuitBreaker(Wrapper):
             _log.warning(
                 "%s is left alone: %d failures in a row; it is tried again every %g s. The last: "
                 "%s",
-                self._name,
+                self.name,
                 self.n_failures,
                 self._when.cool_down_s,
                 error,
             )
+            self._tell()
 
 
 def _is_plain(request: Request) -> bool:

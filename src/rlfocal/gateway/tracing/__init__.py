@@ -1,0 +1,1 @@
+"""Requests, rounds and members' calls as OpenTelemetry has traces; an extra, off by default."""
