@@ -69,6 +69,15 @@ TABLE: Mapping[str, Quick] = {
             rf"^beaten .*: {NUMBER} of {NUMBER} pieces",
         ),
     ),
+    "bench_speed.py": Quick(
+        "DATA --quick",
+        (
+            rf"^before +{NUMBER} +{NUMBER} +{NUMBER}$",
+            rf"^this +{NUMBER} +{NUMBER} +{NUMBER}$",
+            rf"^CPU: {NUMBER} of before",
+            r"^the same figures: 4 of 4 strategies$",
+        ),
+    ),
     "blend_speed.py": Quick(
         "MODELS --quick",
         (

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import scipy.stats
 
-from rlfocal.bench.rows import Scores
+from rlfocal.bench.rows import Scores, scores
 from rlfocal.bench.statistics import (
     accuracy_at,
     bootstrap_means,
@@ -225,3 +225,33 @@ def test_accuracy_at_compares_two_strategies_at_the_same_calls() -> None:
     assert found.gain.value == pytest.approx(0.5625 - 0.25)
     assert found.gain.low < 0.5625 - 0.25 < found.gain.high
     assert accuracy_at(rows_of(FRONTIER), "vote", 0.5, versus="one") is None
+
+
+def test_rows_become_matrices_as_naive_loops_make_them(rng: np.random.Generator) -> None:
+    points = [("b", None), ("b", 0.5), ("a", None), ("a", 2.0), ("b", 0.25)]
+    rows = [
+        {
+            "strategy": name, "dial": dial, "query_id": f"q{q}", "group": q // 2,
+            "score": None if rng.random() < 0.3 else float(rng.random()),
+            **{column: float(rng.random()) for column in ("n_calls", "n_rounds", "cost")},
+        }
+        for name, dial in points
+        for _ in range(2)  # seeds
+        for q in rng.permutation(6).tolist()
+    ]  # fmt: skip
+    found = scores(pa.Table.from_pylist(rows))
+    order = list(dict.fromkeys(row["query_id"] for row in rows))
+    of_name = {name: sorted({d for n, d in points if n == name and d}) for name in ("b", "a")}
+    assert found.points == tuple((n, d) for n, dials in of_name.items() for d in (None, *dials))
+    for j, point in enumerate(found.points):
+        for i, query in enumerate(order):
+            cell = [
+                row for row in rows
+                if (row["strategy"], row["dial"]) == point and row["query_id"] == query
+            ]  # fmt: skip
+            known = [row for row in cell if row["score"] is not None]
+            assert found.measured[i, j] == bool(known)
+            assert found.group[i] == cell[0]["group"]
+            for column in ("score", "n_calls", "n_rounds", "cost"):
+                mean = sum(row[column] for row in known) / max(1, len(known))
+                assert getattr(found, column)[i, j] == pytest.approx(mean)

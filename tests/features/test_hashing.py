@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlfocal.errors import ConfigError
-from rlfocal.features import HashingEncoder, encoder
+from rlfocal.features import HashingEncoder, encoder, hashing
 from rlfocal.murmur import murmur
 
 
@@ -106,3 +106,10 @@ def test_a_spec_makes_the_same_encoder_again() -> None:
 def test_an_unknown_encoder_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="unknown encoder 'hashin'; did you mean 'hashing'"):
         encoder({"name": "hashin"})
+
+
+def test_blocks_of_texts_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"apples {n} and pears {n % 7}" for n in range(50)]
+    whole = HashingEncoder(32)(texts)
+    monkeypatch.setattr(hashing, "_BLOCK", 7)
+    assert np.array_equal(HashingEncoder(32)(texts), whole)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need, unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
@@ -373,3 +374,30 @@ def test_a_few_labels_a_cell_do_no_harm() -> None:
     router = HierShrinkRouter().fit(table.take(np.arange(400)), rng=seeded())
     asked = replay(router, table.take(np.arange(400, 800))).asked.mean(axis=0)
     assert asked[0] > 0.8
+
+
+@pytest.mark.parametrize("n_features", [1, 64])
+def test_one_search_says_for_every_size_what_a_search_for_it_alone_says(n_features: int) -> None:
+    train = pool(EXPERTS, 400, n_features=n_features)  # by one feature nearly all are equally near
+    test = pool(EXPERTS, 70, seed=1, n_features=n_features)
+    sizes = (320, 5, 80, 400)
+    router = KnnRouter(sizes=(40,)).fit(train, rng=seeded())
+    together = router.predict_by(test.task, test.features, sizes)
+    for k, found in zip(sizes, together, strict=True):
+        router.k_ = k
+        assert np.array_equal(found, router.predict(test.task, test.features))
+
+
+@pytest.mark.parametrize("make", [*ROUTERS, RoutedVote])
+def test_what_is_foreseen_of_queries_changes_no_outcome(make: type[Base]) -> None:
+    train, test = pool(EXPERTS, 300), pool(EXPERTS, 90, seed=1)
+    gone = seeded(2).random(test.answer.shape) < 0.2
+    gone[:3] = True  # queries that nobody has a record of are left out of a replay
+    fitted = make().fit(train, rng=seeded())
+    for table in (test, test.without(gone)):
+        foreseeing = fitted.foreseeing(table.task, table.features)
+        assert foreseeing.state().keys() == fitted.state().keys()
+        for dial in fitted.dials:
+            mine, plain = (replay(one.with_dial(dial), table) for one in (foreseeing, fitted))
+            for name, value in vars(plain).items():
+                assert np.array_equal(getattr(mine, name), value, equal_nan=True), name

@@ -214,7 +214,9 @@ def test_parts_of_the_choices_add_up_to_the_whole() -> None:
     wanted = seeded(5).random(40) < 0.4
     parts = [choices.take(wanted), choices.take(~wanted)]
     assert sum(p.loss(weights)[0] for p in parts) == pytest.approx(choices.loss(weights)[0])
-    assert choices.take(np.zeros(40, dtype=bool)).loss(weights)[0] == 0
+    nothing = choices.take(np.zeros(40, dtype=bool))
+    assert nothing.loss(weights)[0] == 0
+    assert not len(nothing.each(weights))
 
 
 def test_a_dominant_member_is_believed_against_the_vote() -> None:

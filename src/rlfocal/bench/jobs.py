@@ -253,6 +253,7 @@ class _Replayed(NamedTuple):
 
 def _points(strategy: Base, test: ResponseTable) -> _Replayed:
     start = time.perf_counter()
+    strategy = strategy.foreseeing(test.task, test.features)
     outcome = _outcome(strategy, test)
     replay_s = time.perf_counter() - start
     others = [Point(float(d), _outcome(strategy.with_dial(d), test)) for d in strategy.dials]

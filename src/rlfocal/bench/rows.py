@@ -19,6 +19,8 @@ from rlfocal.records import IntArray, ResponseTable
 
 __all__ = ["SCHEMA", "Scores", "per_query_rows", "scores"]
 
+Int32Array = NDArray[np.int32]
+
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 SCHEMA = pa.schema(
@@ -186,20 +188,10 @@ def scores(per_query: pa.Table) -> Scores:
         ValueError: an operating point lacks some queries.
     """
     query, first = _codes(per_query["query_id"])
-    strategy, strategy_first = _codes(per_query["strategy"])
-    names = per_query["strategy"].take(pa.array(strategy_first)).to_pylist()
-    dial = per_query["dial"].to_numpy()
-    known = ~np.isnan(dial)
-    levels = np.unique(dial[known])
-    level = np.where(known, np.searchsorted(levels, np.where(known, dial, 0)) + 1, 0)
-    code = strategy * (len(levels) + 1) + level
-    used, point = np.unique(code, return_inverse=True)
-    shape = (len(first), len(used))
-    cell = query * shape[1] + point
+    points, point = _points(per_query)
+    shape = (len(first), len(points))
+    cell = query.astype(np.intp) * shape[1] + point
     count = np.bincount(cell, minlength=shape[0] * shape[1])
-    points = tuple(
-        (names[c // (len(levels) + 1)], _dial(levels, c % (len(levels) + 1))) for c in used.tolist()
-    )
     covered = (count.reshape(shape) > 0).sum(axis=0)
     if covered.min() < shape[0]:
         name, at = points[int(covered.argmin())]
@@ -230,18 +222,33 @@ def scores(per_query: pa.Table) -> Scores:
     )
 
 
-def _dial(levels: NDArray[np.float64], level: int) -> float | None:
-    return None if level == 0 else float(levels[level - 1])
+def _points(per_query: pa.Table) -> tuple[tuple[tuple[str, float | None], ...], Int32Array]:
+    """The operating points, by strategy and rising dial; and that of each row, int32[R]."""
+    strategy, first = _codes(per_query["strategy"])
+    names = per_query["strategy"].take(pa.array(first)).to_pylist()
+    dial = per_query["dial"].to_numpy()
+    known = ~np.isnan(dial)
+    levels = np.unique(dial[known])
+    # 0 stands for the default, without a dial.
+    code = strategy * np.int32(len(levels) + 1)
+    code[known] += np.searchsorted(levels, dial[known]).astype(np.int32) + 1
+    used = np.flatnonzero(np.bincount(code))
+    place = np.full(len(names) * (len(levels) + 1), -1, dtype=np.int32)
+    place[used] = np.arange(len(used))
+    dials = [None, *levels.tolist()]
+    named = [divmod(one, len(dials)) for one in used.tolist()]
+    return tuple((names[name], dials[level]) for name, level in named), place[code]
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[IntArray, IntArray]:
-    """Code of each value, int64[R], by first appearance; and where each is first, int64[K]."""
+def _codes(column: pa.ChunkedArray) -> tuple[Int32Array, IntArray]:
+    """Code of each value, int32[R], by first appearance; and where each is first, int64[K]."""
     encoded = column.combine_chunks()
     if not pa.types.is_dictionary(encoded.type):
         encoded = encoded.dictionary_encode()
     raw = encoded.indices.to_numpy()
-    _, first, code = np.unique(raw, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty_like(order)
+    first = np.full(len(encoded.dictionary), len(raw), dtype=np.int64)
+    first[raw[::-1]] = np.arange(len(raw) - 1, -1, -1)  # of equal places the last one stays
+    order = np.argsort(first, kind="stable")
+    rank = np.empty(len(order), dtype=np.int32)
     rank[order] = np.arange(len(order))
-    return rank[code].astype(np.int64), first[order]
+    return rank[raw], first[order[first[order] < len(raw)]]

@@ -7,7 +7,7 @@ the oracle, which bounds them. Both are always run.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,10 +20,11 @@ from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.figures.calibration import calibrations
 from rlfocal.bench.figures.environment import environment
 from rlfocal.bench.figures.hidden_tasks import lost_by_hiding, tasks_note, with_hidden
+from rlfocal.bench.figures.laid_out import LaidOut
 from rlfocal.bench.folds import Partition, partition
 from rlfocal.bench.jobs import RESULTS, BenchInput, JobResult, OnProgress, run_job, run_jobs
 from rlfocal.bench.kept import Kept
-from rlfocal.bench.protocol import EvalProtocol, Tasks
+from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
     BEST_SINGLE,
     ORACLE,
@@ -32,7 +33,7 @@ from rlfocal.bench.result import (
     History,
     LeaderboardRow,
 )
-from rlfocal.bench.rows import Scores, per_query_rows, scores
+from rlfocal.bench.rows import Scores, scores
 from rlfocal.bench.statistics import BEST_ALONE, MeasuredMeans, gap_closed
 from rlfocal.bench.summaries.copies import copies_note
 from rlfocal.deliberation.base import Base
@@ -98,53 +99,50 @@ def run_bench(
     alone = () if table.reads is None else (BEST_ALONE,)
     entrants = Entrants.of(wanted, always=(BEST_SINGLE, *alone, ORACLE))
     part = partition(table, protocol)
-    shared = BenchInput(table, part.folds, entrants, protocol.tasks)
     kept = None
     if keep is not None:
         about = {"work": "bench", "tasks": protocol.tasks}
         kept = Kept(Path(keep), table, entrants, part.folds, about=about, classes=RESULTS)
-    results, not_applicable = run_jobs(run_job, shared, protocol, executor, on_progress, kept)
+    results, not_applicable = run_jobs(
+        run_job, BenchInput(table, part.folds, entrants, protocol.tasks),
+        protocol, executor, on_progress, kept,
+    )  # fmt: skip
     notes: tuple[str, ...] = ()
     if talked is not None:
         results, notes = [*results, *talked.results], talked.notes
         not_applicable = {**not_applicable, **talked.not_applicable}
-    figures = partial(
-        _figures, table, part, entrants,
-        not_applicable=not_applicable, limits=limits, data=data, notes=notes,
-    )  # fmt: skip
-    if protocol.tasks != "both":
-        return figures(results, protocol)
-    found = figures(results, protocol)
-    hidden = figures(
-        [result._replace(points=result.hidden) for result in results],
-        replace(protocol, tasks="hidden"),
-    )
-    lost = lost_by_hiding(found.per_query, hidden.per_query, n_resamples=protocol.n_resamples)
-    return replace(found, rows=with_hidden(found.rows, hidden.rows, lost), hidden=hidden)
+    laid_out = partial(LaidOut.of, table, part, not_applicable)
+    shown = laid_out(results, tasks="hidden" if protocol.tasks == "hidden" else "given")
+    hidden = None
+    if protocol.tasks == "both":
+        hidden = laid_out([one._replace(points=one.hidden) for one in results], tasks="hidden")
+    del results  # outcomes are in the rows now, and take as much memory
+    figures = partial(_figures, table, part, entrants, limits=limits, data=data, notes=notes)
+    found = figures(shown, protocol)
+    if hidden is None:
+        return found
+    other = figures(hidden, replace(protocol, tasks="hidden"))
+    lost = lost_by_hiding(found.per_query, other.per_query, n_resamples=protocol.n_resamples)
+    return replace(found, rows=with_hidden(found.rows, other.rows, lost), hidden=other)
 
 
 def _figures(
     table: ResponseTable,
     part: Partition,
     entrants: Entrants,
-    results: Sequence[JobResult],
+    laid_out: LaidOut,
     protocol: EvalProtocol,
     *,
-    not_applicable: Mapping[str, str],
     limits: Sequence[float],
     data: str | None,
     notes: Sequence[str],
 ) -> BenchResult:
-    """Figures and rows of jobs whose test queries were all shown in one way."""
-    tasks: Tasks = "hidden" if protocol.tasks == "hidden" else "given"
-    results = [result for result in results if result.job.strategy not in not_applicable]
-    results, dropped = _common_dials(results)
-    results, unmeasured = _measured(table, results)
-    not_applicable = {**not_applicable, **unmeasured}
-    per_query = per_query_rows(table, part.folds, results, tasks=tasks)
+    """The figures of rows."""
+    per_query, results, not_applicable, dropped = laid_out
     found, priced = scores(per_query), table.cost_unit == "usd"
     n_groups = len(np.unique(found.group))
-    missing = missing_of(table.take(np.concatenate([fold.test for fold in part.folds])))
+    tested = np.concatenate([fold.test for fold in part.folds])
+    missing = missing_of(table.without_texts().take(tested))
     withheld = missing is not None and missing.withheld
     rows = tuple(
         replace(
@@ -201,65 +199,6 @@ def _figures(
         calibration=calibrations(per_query, fitted),
         missing=missing,
     )
-
-
-def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[str]]:
-    """Keep the dials that a strategy offered in all its jobs, and note which are left out.
-
-    A point of a frontier is measured on every tested query, or it is none.
-    """
-    offered: dict[str, list[set[float]]] = {}
-    for result in results:
-        dials = {point.dial for point in result.points if point.dial is not None}
-        offered.setdefault(result.job.strategy, []).append(dials)
-    common = {name: set.intersection(*of_job) for name, of_job in offered.items()}
-    notes = []
-    for name, of_job in offered.items():
-        partial = sorted(set.union(*of_job) - common[name])
-        if partial:
-            shown = ", ".join(f"{dial:g}" for dial in partial)
-            notes.append(f"{name}: dials offered in some folds only are left out: {shown}")
-    kept = [
-        result._replace(
-            points=tuple(
-                point
-                for point in result.points
-                if point.dial is None or point.dial in common[result.job.strategy]
-            )
-        )
-        for result in results
-    ]
-    return kept, notes
-
-
-def _measured(
-    table: ResponseTable, results: Sequence[JobResult]
-) -> tuple[list[JobResult], dict[str, str]]:
-    """Leave out operating points without a measured query, with a note.
-
-    Raises:
-        ConfigError: that is the best single member, so there is nothing to compare with.
-    """
-    ever: dict[tuple[str, float | None], bool] = {}
-    for result in results:
-        for point in result.points:
-            key = result.job.strategy, point.dial
-            ever[key] = ever.get(key, False) or bool(point.outcome.measured.any())
-    if all(ever.values()):
-        return list(results), {}
-    if not ever[BEST_SINGLE, None]:
-        raise ConfigError(
-            f"{table.name}: nothing is recorded of the best single member on any tested query, so "
-            "nothing can be compared with it; use --complete, other --members, or record more"
-        )
-    why = "nothing is recorded of the members that it asks, on any tested query"
-    left_out = {name: why for (name, dial), was in ever.items() if dial is None and not was}
-    kept = [
-        result._replace(points=tuple(p for p in result.points if ever[result.job.strategy, p.dial]))
-        for result in results
-        if result.job.strategy not in left_out
-    ]
-    return kept, left_out
 
 
 def _stand_ins(results: Sequence[JobResult]) -> list[str]:

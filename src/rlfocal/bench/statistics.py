@@ -56,8 +56,8 @@ _SAME_SPEND = 1e-7
 
 _SEED = 20250204
 """Fixes the resamples, so that the same rows give the same intervals."""
-_CHUNK_CELLS = 4_000_000
-"""Cells of the matrix of counts held at once (32 MB)."""
+_CHUNK_CELLS = 500_000
+"""Cells of the matrix of counts held at once (4 MB)."""
 
 
 class Estimate(NamedTuple):

@@ -274,6 +274,18 @@ class Base:
             setattr(other, name, value)
         return other
 
+    def foreseeing(self, task: IntArray, features: FloatArray) -> Self:
+        """The same fitted strategy for one table of queries, to be replayed at several settings.
+
+        What it says of a query by task and text alone it may find out once, for all of them;
+        `View.position` then names the query. Itself if there is no such thing.
+
+        Args:
+            task: int64[Q].
+            features: float32[Q, D].
+        """
+        return self
+
     def follow(self, memory: Memory) -> Self:
         """The same strategy adapted to recent labelled queries; itself if it ignores them."""
         return self

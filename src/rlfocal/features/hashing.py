@@ -90,11 +90,17 @@ class HashingEncoder(HashedEncoder):
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Texts → float32[Q, D]."""
-        # The sign comes from the hash too, so that collisions cancel in the mean.
-        rows = counted([_terms(ends(text)) for text in texts], self.n_features, signed=True)
-        return of_length_one(rows)
+        found = np.empty((len(texts), self.n_features), dtype=np.float32)
+        for start in range(0, len(texts), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            terms = [_terms(ends(text)) for text in texts[rows]]
+            # The sign comes from the hash too, so that collisions cancel in the mean.
+            found[rows] = of_length_one(counted(terms, self.n_features, signed=True))
+        return found
 
 
+_BLOCK = 1024
+"""Texts whose words are lists at once; bounds memory, changes no result."""
 _END = 1 << 15
 _WORD = re.compile(r"\w\w+")
 _STOP_WORDS = frozenset(

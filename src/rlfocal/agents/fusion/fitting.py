@@ -82,7 +82,7 @@ def fit_votes(
     fold, n_folds = held_out.fold, len(prior.copies) - 1
     lessons = draw_lessons(table, held_out, prior, rng=rng)
     graded, reply_shift = table.has_graded_support, held_out.reply_shift
-    copies = table.take(np.tile(np.arange(table.n_queries), len(lessons)))
+    copies = table.without_texts().take(np.tile(np.arange(table.n_queries), len(lessons)))
     choices = choices_of(
         copies,
         graded=graded,

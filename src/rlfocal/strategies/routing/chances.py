@@ -48,7 +48,10 @@ class TaskRouter(Router):
 
 
 class _FixedKnnRouter(KnnRouter):
-    """Looks at as many neighbours as it is told, whether or not that would have earned more."""
+    """Looks at as many neighbours as it is told, whether or not that would have earned more.
+
+    Told several, at the most of them.
+    """
 
     def _best_size(self, table: ResponseTable, sizes: tuple[int, ...]) -> int:
         return sizes[-1]
@@ -88,16 +91,24 @@ def choose_predictor(table: ResponseTable, *, rng: np.random.Generator) -> Predi
         router = TaskRouter().fit(table, rng=rng)
         return Predictor(router, router.predict(table.task, table.features), uses_text=False)
     makers: list[Callable[[], Router]] = [TaskRouter]
-    if table.features.shape[1]:
+    neighbours = _NEIGHBOURS if table.features.shape[1] else ()
+    if neighbours:
         makers += [partial(LogisticRouter, penalties=(penalty,)) for penalty in _PENALTIES]
-        makers += [partial(_FixedKnnRouter, sizes=(k,)) for k in _NEIGHBOURS]
+    n_fitted = len(makers)
+    makers += [partial(_FixedKnnRouter, sizes=(k,)) for k in neighbours]
     fold = inner_folds(table, _N_FOLDS)
     predicted = np.empty((len(makers), table.n_queries, table.n_members), dtype=np.float32)
     for i in range(_N_FOLDS):
         out = fold == i
         rest, task, features = table.take(~out), table.task[out], table.features[out]
-        for j, make in enumerate(makers):
+        for j, make in enumerate(makers[:n_fitted]):
             predicted[j, out] = make().fit(rest, rng=rng).predict(task, features)
+        if neighbours:
+            knn = _FixedKnnRouter(sizes=neighbours).fit(rest, rng=rng)
+            # Cut as each would be on its own, to what there is.
+            predicted[n_fitted:, out] = knn.predict_by(
+                task, features, [min(k, knn.k_) for k in neighbours]
+            )
     score = expected_score(table)
     first = np.array([routed_score(p, score).mean() for p in predicted])
     eligible = np.flatnonzero(first >= first[0] - 1e-6)

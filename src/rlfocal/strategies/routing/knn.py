@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from rlfocal.strategies.single import expected_score, task_accuracy
 
 __all__ = ["KnnRouter"]
 
-_CHUNK_ROWS = 1024
+_CHUNK_ROWS = 256
 """Queries compared at once with all training queries; bounds memory, changes no result."""
 
 
@@ -97,15 +97,27 @@ class KnnRouter(Router):
 
     def predict(self, task: IntArray, features: FloatArray) -> FloatArray:
         """float32[B, N]: accuracy on the task plus the gain of the k nearest."""
-        prior = self.task_accuracy_[task]
         if self.k_ == 0:
-            return prior
-        gain = np.empty_like(prior)
+            return self.task_accuracy_[task]
+        return np.asarray(self.predict_by(task, features, (self.k_,))[0])
+
+    def predict_by(self, task: IntArray, features: FloatArray, sizes: Sequence[int]) -> FloatArray:
+        """float32[S, B, N]: what `predict` says for each of S positive k, from one search.
+
+        Args:
+            task: int64[B].
+            features: float32[B, D].
+            sizes: the k; none above the number of training queries.
+        """
+        prior = self.task_accuracy_[task]
+        found = np.empty((len(sizes), *prior.shape), dtype=np.float32)
         for rows in _chunks(np.arange(len(task))):
             near = self._keys(task[rows], features[rows]) @ self.key_.T
-            gain[rows] = _running_totals(near, self.gain_, (self.k_,))[0]
-        gain /= np.float32(self.k_ + self.pseudo_counts)
-        return np.asarray(np.clip(prior + gain, 0, 1), dtype=np.float32)
+            for i, nearest in enumerate(_nearest(near, sizes)):
+                found[i, rows] = self.gain_[nearest].sum(axis=1)
+        found /= np.array([k + self.pseudo_counts for k in sizes], np.float32)[:, None, None]
+        found += prior
+        return np.asarray(np.clip(found, 0, 1))
 
     def _best_size(self, table: ResponseTable, sizes: tuple[int, ...]) -> int:
         """Return the k that would have earned most, judged leaving one out; 0 for none."""
@@ -140,6 +152,44 @@ def _chunks(rows: IntArray) -> list[IntArray]:
     return [rows[i : i + _CHUNK_ROWS] for i in range(0, len(rows), _CHUNK_ROWS)]
 
 
+def _nearest(near: FloatArray, sizes: Sequence[int]) -> list[IntArray]:
+    """The nearest k, the nearest first, for every k in `sizes`: int64[B, k] each.
+
+    Which of equally near ones comes first, and which is the last of the k, is as a search for so
+    many alone leaves it: sums of their gains are then the same to the last bit.
+
+    Args:
+        near: float32[B, Q], similarity; -inf for queries that must not count.
+        sizes: each at most Q.
+    """
+    most = max(sizes)
+    widest = _ordered(near, most)
+    if min(sizes) == most:
+        return [widest] * len(sizes)
+    closeness = np.take_along_axis(near, widest, axis=1)
+    falls = closeness[:, 1:] < closeness[:, :-1]
+    found = []
+    for k in sizes:
+        nearest = widest
+        if k < most:
+            nearest = widest[:, :k].copy()
+            tied = ~falls[:, :k].all(axis=1)
+            if tied.any():
+                nearest[tied] = _ordered(near[tied], k)
+        found.append(nearest)
+    return found
+
+
+def _ordered(near: FloatArray, k: int) -> IntArray:
+    """int64[B, k]: the k largest of each row, the largest first."""
+    if k < near.shape[1]:
+        nearest = np.argpartition(near, -k, axis=1)[:, -k:]
+    else:
+        nearest = np.tile(np.arange(near.shape[1]), (len(near), 1))
+    order = np.argsort(-np.take_along_axis(near, nearest, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(nearest, order, axis=1)
+
+
 def _running_totals(near: FloatArray, gain: FloatArray, sizes: tuple[int, ...]) -> list[FloatArray]:
     """Sums of gains over the nearest k, for every k in ascending `sizes`: float32[B, N] each.
 
@@ -148,14 +198,7 @@ def _running_totals(near: FloatArray, gain: FloatArray, sizes: tuple[int, ...]) 
         gain: float32[Q, N].
         sizes: ascending, at most Q.
     """
-    most = sizes[-1]
-    if most < near.shape[1]:
-        nearest = np.argpartition(near, -most, axis=1)[:, -most:]
-    else:
-        nearest = np.tile(np.arange(near.shape[1]), (len(near), 1))
-    closeness = np.take_along_axis(near, nearest, axis=1)
-    order = np.argsort(-closeness, axis=1, kind="stable")
-    nearest = np.take_along_axis(nearest, order, axis=1)
+    nearest = _ordered(near, sizes[-1])
     totals, start = [], 0
     running = np.zeros((len(near), gain.shape[1]), dtype=np.float32)
     for k in sizes:

@@ -49,6 +49,9 @@ class Router(OneMember):
         "dearest": Row("float64", "", 0),
     }
 
+    _foreseen: FloatArray | None = None
+    """float32[Q, N]: predictions for queries that it will meet, by `View.position`."""
+
     def __init__(self, *, cost_weight: float = 0.0) -> None:
         self.cost_weight = _checked(cost_weight)
 
@@ -101,10 +104,20 @@ class Router(OneMember):
             float32[B, N] in [0, 1].
         """
 
+    def foreseeing(self, task: IntArray, features: FloatArray) -> Self:
+        """With predictions for these queries."""
+        return self._with(_foreseen=self.predict(task, features))
+
+    def predict_for(self, view: View) -> FloatArray:
+        """What `predict` says of the queries of a view."""
+        if self._foreseen is not None:
+            return self._foreseen[view.position]
+        return self.predict(view.task, view.features)
+
     def member(self, view: View) -> IntArray:
         """The best member."""
         cost = self.relative_cost_[view.task]
-        utility = self.predict(view.task, view.features) - self.cost_weight * cost
+        utility = self.predict_for(view) - self.cost_weight * cost
         best = utility == utility.max(axis=1, keepdims=True)
         return np.asarray(np.where(best, cost, np.inf).argmin(axis=1), dtype=np.int64)
 

@@ -164,9 +164,13 @@ class RoutedVote(Base):
         """How many members are asked."""
         return self.default_ if self.n_calls is None else self.n_calls
 
+    def foreseeing(self, task: IntArray, features: FloatArray) -> Self:
+        """With predictions for these queries."""
+        return self._with(router_=self.router_.foreseeing(task, features))
+
     def decide(self, view: View) -> Decision:
         """Ask the k most promising members, once, and let them vote."""
-        chance = self.router_.predict(view.task, view.features)
+        chance = self.router_.predict_for(view)
         begins = view.n_rounds == 0
         ask = np.zeros_like(view.asked)
         if begins.any():

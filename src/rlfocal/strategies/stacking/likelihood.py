@@ -13,6 +13,8 @@ are graded, one of what the replies' texts say, one of a prior), N members, T ta
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -76,9 +78,8 @@ class Choices:
     def take(self, wanted: BoolArray) -> Choices:
         """Keep the queries of the table's rows for which `wanted` (bool[Q]) is True."""
         keep = wanted[self.row]
-        length = np.diff(np.append(self.start, len(self.share)))
-        kept = length[keep]
-        pairs = np.repeat(keep, length)
+        kept = self._length[keep]
+        pairs = np.repeat(keep, self._length)
         rank = np.cumsum(keep) - 1
         return Choices(
             signal=self.signal[pairs],
@@ -98,17 +99,15 @@ class Choices:
         if not len(self.start):
             return 0.0, Weights(*(np.zeros_like(part) for part in weights))
         each, gap, none_gap = self._judged(weights)
-        ends, slope = np.append(self.start, len(self.share)), np.zeros_like(weight)
-        blocks = self._blocks(len(weight))
-        for t, first, last in blocks:
-            part = slice(ends[first], ends[last])
+        slope = np.zeros_like(weight)
+        for t, _, part in self._blocks:
             slope[t] = gap[part] @ self.signal[part]
         none_slope = np.bincount(self.task, weights=none_gap, minlength=len(none_bias))
         company_slope = np.zeros_like(company)
         if company.size:
             pull = np.add.reduceat(gap[:, None] * self.signal, self.start, axis=0)
-            for t, first, last in blocks:
-                company_slope[t] = pull[first:last].T @ self.absent[first:last]
+            for t, rows, _ in self._blocks:
+                company_slope[t] = pull[rows].T @ self.absent[rows]
         placed, cell = self._placed(position)
         position_slope = np.asarray(
             np.bincount(cell, weights=gap[placed], minlength=position.size), dtype=np.float64
@@ -131,17 +130,13 @@ class Choices:
         The slopes are float32[P] of candidates and float64[Q] of "none of these".
         """
         weight, none_bias, company, position = weights
-        ends = np.append(self.start, len(self.share))
-        blocks = self._blocks(len(weight))
-        logit = np.empty(len(self.share))
-        for t, first, last in blocks:
-            part = slice(ends[first], ends[last])
+        length, logit = self._length, np.empty(len(self.share))
+        for t, _, part in self._blocks:
             logit[part] = self.signal[part] @ weight[t].astype(np.float32)
-        length = np.diff(ends)
         if company.size:
             more = np.empty((len(self.start), weight.shape[1]), dtype=np.float32)
-            for t, first, last in blocks:
-                more[first:last] = self.absent[first:last] @ company[t].T.astype(np.float32)
+            for t, rows, _ in self._blocks:
+                more[rows] = self.absent[rows] @ company[t].T.astype(np.float32)
             logit += np.einsum("pk,pk->p", self.signal, np.repeat(more, length, axis=0))
         placed, cell = self._placed(position)
         logit[placed] += position.reshape(-1)[cell]
@@ -150,25 +145,52 @@ class Choices:
         power = np.exp(logit - np.repeat(top, length))
         none_power = np.exp(none - top)
         total = np.add.reduceat(power, self.start) + none_power
-        labelled = np.add.reduceat(self.share, self.start) + self.none_share
+        labelled = self._labelled
         each = labelled * (top + np.log(total)) - np.add.reduceat(self.share * logit, self.start)
         each -= self.none_share * np.where(self.is_open, none, 0)
         ratio = labelled / total
         gap = (np.repeat(ratio, length) * power - self.share).astype(np.float32)
         return each, gap, ratio * none_power - self.none_share
 
-    def _placed(self, position: Float64Array) -> tuple[IntArray, IntArray]:
+    def _placed(self, position: Float64Array) -> tuple[IntArray | slice, IntArray]:
         """Which candidates have a bias of their position, and its place in the flat biases."""
+        placed, task, slot = self._options
         n_positions = position.shape[1]
-        length = np.diff(np.append(self.start, len(self.share)))
-        placed = np.flatnonzero((self.slot >= 0) & (self.slot < n_positions))
-        return placed, np.repeat(self.task, length)[placed] * n_positions + self.slot[placed]
+        if slot.max(initial=-1) >= n_positions:
+            met = slot < n_positions
+            placed = np.flatnonzero(met) if isinstance(placed, slice) else placed[met]
+            task, slot = task[met], slot[met]
+        return placed, task * n_positions + slot
 
-    def _blocks(self, n_tasks: int) -> list[tuple[int, int, int]]:
-        """(task, first query, last query + 1) of every task that has queries."""
-        edge = np.searchsorted(self.task, np.arange(n_tasks + 1))
+    # What no weights change is found once: a fit asks for it hundreds of times.
+
+    @cached_property
+    def _length(self) -> IntArray:
+        """int64[Q]: candidates of each query."""
+        return np.diff(np.append(self.start, len(self.share)))
+
+    @cached_property
+    def _labelled(self) -> Float64Array:
+        """float64[Q]: 1 where a query has a label, else 0."""
+        return np.asarray(np.add.reduceat(self.share, self.start) + self.none_share)
+
+    @cached_property
+    def _options(self) -> tuple[IntArray | slice, IntArray, IntArray]:
+        """Which candidates are options, and their tasks and positions."""
+        placed = np.flatnonzero(self.slot >= 0)
+        task, slot = np.repeat(self.task, self._length)[placed], self.slot[placed]
+        return (slice(None) if len(placed) == len(self.slot) else placed), task, slot
+
+    @cached_property
+    def _blocks(self) -> list[tuple[int, slice, slice]]:
+        """Every task that has queries, these, and their candidates."""
+        if not len(self.task):
+            return []
+        ends = np.append(self.start, len(self.share)).tolist()
+        edges = np.flatnonzero(np.diff(self.task, prepend=-1, append=self.task[-1] + 1)).tolist()
         return [
-            (t, int(edge[t]), int(edge[t + 1])) for t in range(n_tasks) if edge[t] < edge[t + 1]
+            (int(self.task[first]), slice(first, last), slice(ends[first], ends[last]))
+            for first, last in pairwise(edges)
         ]
 
 
@@ -198,30 +220,29 @@ def choices_of(
     is_open = table.is_open[order]
     support = table.support[order]
     if asked is not None:
-        support = support * asked[order][:, :, None]
+        support *= asked[order][:, :, None]
     usable = np.where(is_open[:, None], support.any(axis=1), table.exists[order])
     # A query without candidates has nothing to choose from.
     filled = usable.any(axis=1)
-    order, is_open, support, usable = (
-        order[filled],
-        is_open[filled],
-        support[filled],
-        usable[filled],
-    )
+    if not filled.all():
+        order, is_open = order[filled], is_open[filled]
+        support, usable = support[filled], usable[filled]
     known = table.answered if asked is None else table.answered & asked
     score = np.where(usable, table.candidate_score[order], 0).astype(np.float64)
     total = score.sum(axis=1)
     share = score / np.where(is_open, np.maximum(total, 1), np.maximum(total, 1e-9))[:, None]
     length = usable.sum(axis=1)
     query, slot = np.nonzero(usable)
-    signal = evidence(support, graded=graded)[query, :, slot]
+    told = evidence(support, graded=graded)
+    n_told = told.shape[1]
+    signal = np.empty((len(query), n_told + (shift is not None) + (prior is not None)), np.float32)
+    signal[:, :n_told] = told[query, :, slot]
     if shift is not None:
-        moved = np.einsum("qn,qnc->qc", shift[order], support)
-        signal = np.hstack([signal, moved[query, slot][:, None]])
+        signal[:, n_told] = np.einsum("qn,qnc->qc", shift[order], support)[query, slot]
     if prior is not None:
-        signal = np.hstack([signal, prior[order][query, slot][:, None]])
+        signal[:, -1] = prior[order][query, slot]
     return Choices(
-        signal=np.ascontiguousarray(signal, dtype=np.float32),
+        signal=signal,
         share=share[query, slot],
         start=np.cumsum(length) - length,
         task=table.task[order],

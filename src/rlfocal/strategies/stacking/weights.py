@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -78,7 +80,7 @@ class WeightModel:
         n_absent = len(member) if company else 0
         return cls(base, n_absent, with_prior, n_positions, with_shift)
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of the parts of the parameters, in order."""
         n_tasks, n_signals, n_common = self.base.shape
@@ -88,7 +90,7 @@ class WeightModel:
             (self.n_positions,), (n_tasks, self.n_positions),
         )  # fmt: skip
 
-    @property
+    @cached_property
     def centre(self) -> Float64Array:
         """What the parameters are drawn towards, and where a fit starts."""
         parts = [np.zeros(shape) for shape in self.shapes]
@@ -102,10 +104,15 @@ class WeightModel:
         weight = self.base @ common + own + special
         return Weights(weight, none + none_special, company + apart, places[0] + places[1])
 
+    @cached_property
+    def _places(self) -> list[slice]:
+        """Where each part lies in the flat parameters."""
+        ends = np.cumsum([0, *map(math.prod, self.shapes)]).tolist()
+        return [slice(first, last) for first, last in pairwise(ends)]
+
     def _split(self, theta: Float64Array) -> tuple[Float64Array, ...]:
-        ends = np.cumsum([math.prod(shape) for shape in self.shapes])
-        parts = np.split(theta, ends[:-1])
-        return tuple(part.reshape(shape) for part, shape in zip(parts, self.shapes, strict=True))
+        parts = zip(self._places, self.shapes, strict=True)
+        return tuple(theta[place].reshape(shape) for place, shape in parts)
 
     def _ridge(self, own: float, task: float) -> Float64Array:
         """The penalty of each parameter."""
@@ -176,20 +183,17 @@ def cross_fit(
     Returns:
         The best setting, and the parameters of each model under it.
     """
-    parts = [(choices.take(fold != k), choices.take(fold == k)) for k in range(len(models))]
     best, least, found = 0, math.inf, list[Float64Array]()
     thetas: list[Float64Array | None] = [None] * len(models)
     taken: Float64Array | None = None
     for j, penalty in enumerate(penalties):
+        # Parts are cut anew each time: that takes little, and all of them at once much memory.
         fits = [
-            model.fit(inside, *penalty, start=theta)
-            for model, (inside, _), theta in zip(models, parts, thetas, strict=True)
+            model.fit(choices.take(fold != k), *penalty, start=thetas[k])
+            for k, model in enumerate(models)
         ]
         each = np.concatenate(
-            [
-                outside.each(model.weights(theta))
-                for model, (_, outside), theta in zip(models, parts, fits, strict=True)
-            ]
+            [choices.take(fold == k).each(model.weights(fits[k])) for k, model in enumerate(models)]
         )
         if each.sum() >= least:
             break
