@@ -47,6 +47,8 @@ class Measured:
     processor_s: float
     peak_gib: float
     status: int
+    words: str
+    """The command, but for the data."""
 
 
 def write_pool(folder: Path, n_members: int, n_queries: int) -> None:
@@ -131,6 +133,7 @@ def measured(step: str, words: Sequence[str], n_members: int, n_queries: int) ->
     return Measured(
         step, n_members, n_queries, time.perf_counter() - start,
         usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20, process.returncode,
+        " ".join([words[0], *words[2:]]),
     )  # fmt: skip
 
 
@@ -165,7 +168,9 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     log = options.out / "figures.jsonl"
     lines = log.read_text().splitlines() if log.exists() else []
+    wanted = {" ".join(words) for words in steps.values()}
     found = [Measured(**json.loads(line)) for line in lines]
+    found = [one for one in found if one.status == 0 and one.words in wanted]
     known = {(one.step, one.n_members, one.n_queries) for one in found}
     print("| verb | members | queries | seconds | processor | GiB |")
     print("|:--|--:|--:|--:|--:|--:|")
@@ -185,7 +190,7 @@ def main() -> int:
                     file.write(json.dumps(asdict(one)) + "\n")
                 show(one)
     for step in options.steps.split(","):
-        of_step = [one for one in found if one.step == step]
+        of_step = [one for one in found if one.step == step and one.status == 0]
         if len(of_step) > 2:
             by_members, by_queries = exponents(of_step)
             print(f"{step}: time grows as members^{by_members:.2f} and queries^{by_queries:.2f}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,12 +148,16 @@ def test_a_folder_serves_other_runs_with_what_they_have_in_common(
     assert third.n == 0
 
 
-@pytest.mark.parametrize("what", ["folds", "members", "settings", "tasks", "kind of run"])
+@pytest.mark.parametrize(
+    "what", ["folds", "members", "settings", "price", "cost unit", "tasks", "kind of run"]
+)
 def test_what_depends_on_something_else_is_run(
     table: ResponseTable, tmp_path: Path, what: str
 ) -> None:
     strategy: Any = create("weighted-vote-per-task")
     protocol, run = PROTOCOL, Counting()
+    if what == "price":
+        strategy = create("agreement")
     run_bench(table, [strategy], protocol, keep=tmp_path)
     n_before = len(list(tmp_path.iterdir()))
     if what == "folds":
@@ -162,6 +166,10 @@ def test_what_depends_on_something_else_is_run(
         table = build_table(localpool(), members=table.members[:4])
     elif what == "settings":
         strategy = type(strategy)(pseudo_counts=3.5)
+    elif what == "price":
+        strategy.price = 0.2  # as `at` leaves it: no setting of its spec
+    elif what == "cost unit":
+        table = replace(table, cost_unit="usd")
     elif what == "tasks":
         protocol = EvalProtocol(n_folds=2, n_seeds=2, n_resamples=100, tasks="both")
     if what == "kind of run":
@@ -212,3 +220,69 @@ def test_a_folder_that_is_a_file_is_refused_before_any_job(
     with pytest.raises(ConfigError, match="file"):
         run_bench(table, ["plurality"], PROTOCOL, executor=run, keep=path)
     assert run.n == 0
+
+
+class Setting:
+    """Made once for all, and not the same as another."""
+
+
+class Odd(type(create("plurality"))):  # type: ignore[misc]
+    """A vote with a name that no file can have, and attributes of many kinds."""
+
+    name = "../my/" + "vote" * 100
+
+    def __init__(self, what: Any = None) -> None:
+        super().__init__()
+        self.what = what
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Path("a"), Path("b")),
+        ({1, 2}, {1, 3}),
+        (np.arange(3), np.arange(3.0)),
+        ({"a": (1, 2)}, {"a": [1, 3]}),
+        (create("agreement"), create("plurality")),
+    ],
+    ids=["path", "set", "array", "mapping", "strategy"],
+)
+def test_a_strategy_of_your_own_is_known_by_what_it_holds(
+    table: ResponseTable, tmp_path: Path, one: Any, other: Any
+) -> None:
+    counts = []
+    for what in (one, one, other):
+        run = Counting()
+        run_bench(table, [Odd(what)], PROTOCOL, executor=run, keep=tmp_path / "kept")
+        counts.append(run.n)
+    assert counts[0] > counts[2] > counts[1] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_one_that_holds_what_nobody_can_compare_is_run_each_time(
+    table: ResponseTable, tmp_path: Path
+) -> None:
+    for _ in range(2):
+        run = Counting()
+        run_bench(table, [Odd(Setting())], PROTOCOL, executor=run, keep=tmp_path)
+        assert run.n > 0
+
+
+def test_workers_end_though_the_error_is_held(table: ResponseTable) -> None:
+    ended = []
+
+    class Watched(Counting):
+        def map(self, *args: Any, **kwargs: Any) -> Iterator[tuple[int, Any]]:
+            try:
+                yield from super().map(*args, **kwargs)
+            finally:
+                ended.append(True)
+
+    def refuse(done: int, total: int, _: str) -> None:
+        if done:
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full") as held:
+        run_bench(table, ["plurality"], PROTOCOL, executor=Watched(), on_progress=refuse)
+    assert held.value is not None
+    assert ended == [True]

@@ -99,7 +99,7 @@ def test_who_writes_says_that_it_brings_a_database_up_to_date(
     version(path, "1")
     with caplog.at_level(logging.WARNING):
         open_database(path).close()
-    assert any("from version 1 to 6, once" in message for message in caplog.messages)
+    assert any("from version 1 to 7, once" in message for message in caplog.messages)
 
 
 def test_a_newer_database_is_refused(folder: Path) -> None:

@@ -70,6 +70,7 @@ TRACES = st.builds(
     members_s=NUMBER,
     held_back=st.none() | HELD_BACK,
     by_session=st.booleans(),
+    asked_on=st.booleans(),
 )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import operator
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,49 @@ if TYPE_CHECKING:
     from conftest import Grid
 
 pytestmark = pytest.mark.slow
+
+
+class Alone:
+    """A scheduler of Dask in a process of its own, and workers as they are started."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._processes = folder, list[subprocess.Popen[bytes]]()
+        file = folder / "scheduler.json"
+        self.scheduler = self._start("scheduler", "--port", "0", "--no-dashboard",
+                                     "--scheduler-file", str(file))  # fmt: skip
+        limit = time.monotonic() + 60
+        while not file.exists() or not file.read_text().strip():
+            assert time.monotonic() < limit
+            time.sleep(0.1)
+        self.address = json.loads(file.read_text())["address"]
+        self.on = f"dask:{self.address}"
+
+    def start_worker(self, *more: str) -> subprocess.Popen[bytes]:
+        return self._start("worker", self.address, "--nthreads", "1", "--no-dashboard",
+                           "--no-nanny", *more)  # fmt: skip
+
+    def _start(self, kind: str, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + kind, *words]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen(
+            command, cwd=self._folder, env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._processes[::-1]:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def dask_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
+    pytest.importorskip("distributed")
+    found = Alone(tmp_path_factory.mktemp("dask"))
+    yield found
+    found.end()
 
 
 @pytest.fixture(params=["ray", "dask"])
@@ -131,12 +176,44 @@ def test_a_benchmark_gives_the_same_rows_though_a_worker_is_lost(
     assert there.per_query.equals(here.per_query)
 
 
+def test_workers_that_join_are_given_jobs(dask_alone: Alone) -> None:
+    dask_alone.start_worker()
+    seen = set()
+    jobs = executor_at(dask_alone.on).map(far_jobs.slow, range(60), shared=0.3)
+    for n, (_, who) in enumerate(jobs):
+        seen.add(who)
+        if n == 3:
+            dask_alone.start_worker()
+    assert len(seen) == 2
+
+
+def test_a_scheduler_that_goes_ends_the_run_in_a_sentence(dask_alone: Alone) -> None:
+    dask_alone.start_worker()
+    jobs = executor_at(dask_alone.on).map(far_jobs.slow, range(60), shared=0.3)
+    next(jobs)
+    dask_alone.scheduler.kill()
+    with pytest.raises(RlfocalError, match="the Dask scheduler has gone"):
+        list(jobs)
+
+
+def test_a_worker_without_rlfocal_is_refused_and_lives(dask_alone: Alone, tmp_path: Path) -> None:
+    (tmp_path / "none.py").write_text("import sys\nsys.modules['rlfocal'] = None\n")
+    worker = dask_alone.start_worker("--preload", str(tmp_path / "none.py"))
+    with pytest.raises(ConfigError, match=r"has no rlfocal .*install it there"):
+        list(executor_at(dask_alone.on).map(operator.add, [1], shared=1))
+    assert worker.poll() is None
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ("dask:tcp://127.0.0.1:9", "no scheduler there"),
+        ("dask:tcp://127.0.0.1:9", "nobody listens there"),
+        ("dask:127.0.0.1:9", "nobody listens there"),
         ("dask:nowhere at all", "no scheduler there"),
-        ("ray:127.0.0.1:9", "no cluster there"),
+        ("dask:http://127.0.0.1:9", "write tcp://HOST:PORT"),
+        ("dask:tls://127.0.0.1:9", "configuration has no distributed.comm.tls.client.cert"),
+        ("ray:127.0.0.1:9", "nobody listens there"),
+        ("ray:ray://127.0.0.1:9", "Ray's client is not used"),
     ],
 )
 def test_a_place_where_nobody_answers_is_told(place: str, message: str) -> None:

@@ -94,7 +94,16 @@ def test_allowed_tools_are_those_that_are_left() -> None:
     assert found == {"tools": [SUB], "tool_choice": "required"}
 
 
-@pytest.mark.parametrize("choice", ["x", {"type": "mcp", "server_label": "x"}, {}, {"a": 1}])
+NOT_OFFERED = {"type": "function", "function": {"name": "x"}}
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "x", NOT_OFFERED, {"type": "tool", "name": "x"}, {"type": "mcp", "server_label": "x"},
+        {}, {"a": 1},
+    ],
+)  # fmt: skip
 def test_another_choice_is_refused(choice: Any) -> None:
     with pytest.raises(ApiError) as refused:
         read(tools=[ADD], tool_choice=choice)

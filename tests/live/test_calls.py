@@ -202,3 +202,17 @@ def test_where_nobody_knows_what_is_called_calls_are_compared_as_they_stand() ->
     answers = [called(question, Response("", tool_calls=(call,))).answer for call in (one, two)]
     assert answers[0] == answers[1] == '[["f", {"a": 1, "b": 2}]]'
     assert called(question, Response("Hello.")).answer == "[]"
+
+
+def test_an_id_of_a_result_whose_call_was_cut_away_is_taken() -> None:
+    function = {"name": "f", "arguments": "{}"}
+    own = {"id": "call_1", "type": "function", "function": function}
+    reply = Response("", tool_calls=(own,), finish="tool_calls")
+    extra = {"tools": [{"type": "function", "function": {"name": "f"}}]}
+    for history, is_kept in (
+        ((), True),
+        ((Message("tool", "done", {"tool_call_id": "call_1"}),), False),
+        ((Message("tool", "done"),), True),
+    ):
+        found = called(Question("Again.", history=history, extra=extra), reply)
+        assert (found.reply.tool_calls[0]["id"] == "call_1") is is_kept

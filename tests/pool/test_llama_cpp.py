@@ -309,10 +309,15 @@ def test_an_endpoint_that_is_not_open_says_so(model: Path, run: Run) -> None:
     run(endpoint.close())
 
 
-def _called(folder: Path, name: str, **more: Any) -> tuple[Any, int, str]:
+_DAY = {"enum": ["Friday", "Sunday"]}
+
+
+def _called(
+    folder: Path, name: str, *, day: Any = _DAY, words: Any = None, **more: Any
+) -> tuple[Any, int, str]:
     """What a model calls where two functions are offered; its prompt's tokens, and its words."""
-    schema = {"type": "object", "properties": {"day": {"enum": ["Friday", "Sunday"]}},
-              "required": ["day"], "additionalProperties": False}  # fmt: skip
+    schema = {"type": "object", "properties": {"day": day}, "required": ["day"],
+              "additionalProperties": False, **(words or {})}  # fmt: skip
     tools = [
         {"type": "function", "function": {"name": n, "parameters": schema}}
         for n in ("free_tables", "free_rooms")
@@ -345,6 +350,18 @@ def test_a_model_whose_template_has_no_words_for_tools_is_told_of_them(
     assert call["name"] in ("free_tables", "free_rooms")
     assert call["arguments"]["day"] in ("Friday", "Sunday")
     assert _called(models_folder, "gemma-3-270m", tool_choice="none")[1] < 60
+
+
+@pytest.mark.slow
+def test_functions_in_words_may_refer_to_parts_of_themselves(models_folder: Path) -> None:
+    days, own = {"$defs": {"Day": _DAY}}, {"type": "dict"}
+    for words in (days, days | own):
+        told, *_ = _called(
+            models_folder, "gemma-3-270m", day={"$ref": "#/$defs/Day"}, words=words,
+            tool_choice="required", response_format={"type": "json_object"},
+        )  # fmt: skip
+        (call,) = json.loads(told)
+        assert call["arguments"]["day"] in _DAY["enum"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Jobs for executors on clusters."""
+"""Jobs for executors whose workers are processes or machines of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import signal
 import time
 from pathlib import Path
+
+import numpy as np
 
 
 def dies_once(shared: str, job: int) -> int:
@@ -34,3 +36,17 @@ def long(shared: str, job: int) -> int:
             time.sleep(0.1)
         mark.with_suffix(".ended").touch()
     return job
+
+
+def own_kib(shared: np.ndarray, job: int) -> tuple[float, int]:
+    """Memory of no file, a worker's own, after it has read everything; in KiB."""
+    total = float(shared.sum())
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    own = {line.split()[0]: int(line.split()[1]) for line in lines[1:]}
+    return total, own["Anonymous:"]
+
+
+def slow(shared: float, job: int) -> int:
+    """Takes its time, and says who did it."""
+    time.sleep(shared)
+    return os.getpid()

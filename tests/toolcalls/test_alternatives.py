@@ -163,8 +163,8 @@ def test_faults_are_listed_up_to_a_number() -> None:
     tools = tools_from({"name": "f", "parameters": {"properties": {"a": schema}}})
     found = violations([Call("f", {"a": [{"n": "x", "e": 1, "o": 1}] * 1000})] * 2, tools)
     counts = {(one.fault, one.call) for one in found}
-    assert len(counts) == 8
-    assert len(found) == 8 * MOST
+    assert len(counts) == 4  # of the first call alone: there is room for no more
+    assert len(found) == 4 * MOST
     assert max(len(one.detail) for one in found) < 200
 
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from rlfocal.toolcalls import Fault, ToolCallExtractor, read_text, tools_from, violations
+from rlfocal.toolcalls import (
+    Call,
+    Fault,
+    ToolCallExtractor,
+    checking,
+    read_text,
+    tools_from,
+    violations,
+)
+from rlfocal.toolcalls.checking import MOST
 
 CASES = [
     ("[ping()]", []),
@@ -53,3 +63,30 @@ def test_unknown_arguments_are_faults_unless_the_schema_allows_them(
     schema = {"properties": {}, "additionalProperties": additional}
     tools = tools_from(json.dumps({"name": "f", "parameters": schema}))
     assert len(violations(read_text("[f(a=1)]", tools).calls, tools)) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("f", {}), ("f", {"a": 1, "z": 1}), ("f", {"a": 1, "e": 7}), ("g", {})]
+)
+def test_faults_are_bounded_for_a_reply_not_for_each_call(
+    name: str, arguments: dict[str, Any]
+) -> None:
+    schema = {"properties": {"a": {}, "e": {"enum": [[1], [2]]}}, "required": ["a"]}
+    tools = tools_from({"name": "f", "parameters": schema})
+    found = violations([Call(name, arguments)] * (3 * MOST), tools)
+    assert [one.call for one in found] == list(range(MOST))
+
+
+def test_what_an_enum_knows_is_written_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = list[object]()
+    shown = checking._shown
+
+    def counted(value: Any) -> str:
+        written.append(value)
+        return shown(value)
+
+    monkeypatch.setattr(checking, "_shown", counted)
+    enum = [[k] * 5000 for k in range(20)]
+    tools = tools_from({"name": "f", "parameters": {"properties": {"n": {"enum": enum}}}})
+    assert len(violations([Call("f", {"n": 1})] * 50, tools)) == 50
+    assert sum(one in enum for one in written) == len(enum)

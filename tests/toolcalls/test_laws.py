@@ -97,7 +97,10 @@ LEAVES = st.fixed_dictionaries(
             ["integer", "string"], ["boolean", "null"],
         ]),
         "enum": st.lists(
-            st.sampled_from(["Double", "double", " x", 5, "5", None, True]), max_size=3
+            st.sampled_from([
+                "Double", "double", " x", 5, "5", None, True, 5.0, 1.0, [1.0], {"of": 5.0},
+            ]),
+            max_size=3,
         ),
         "default": VALUES,
         "nullable": st.booleans(),

@@ -5,8 +5,9 @@ A job runs in any process and depends on its inputs alone, so the order of jobs 
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -178,13 +179,15 @@ def run_jobs(
     tell(len(done), len(jobs), "")
     left = [index for index in range(len(jobs)) if index not in done]
     executor = SerialExecutor() if executor is None else executor
-    of_left = executor.map(partial(_result, work), [jobs[index] for index in left], shared=shared)
-    for place, result in of_left:
-        index = left[place]
-        done[index] = result
-        if kept is not None:
-            kept.keep(result, *jobs[index])
-        tell(len(done), len(jobs), str(jobs[index]))
+    with _closed(
+        executor.map(partial(_result, work), [jobs[index] for index in left], shared=shared)
+    ) as of_left:
+        for place, result in of_left:
+            index = left[place]
+            done[index] = result
+            if kept is not None:
+                kept.keep(result, *jobs[index])
+            tell(len(done), len(jobs), str(jobs[index]))
     results = []
     for index, job in enumerate(jobs):
         found = done[index]
@@ -193,6 +196,17 @@ def run_jobs(
         else:
             results.append(found)
     return results, refused
+
+
+@contextlib.contextmanager
+def _closed(results: Iterator[tuple[int, R]]) -> Iterator[Iterator[tuple[int, R]]]:
+    """Workers end when this does, not when nobody holds the error any more that ended it."""
+    try:
+        yield results
+    finally:
+        close = getattr(results, "close", None)
+        if close is not None:
+            close()
 
 
 def _result(work: Callable[[B, Job], R], shared: B, job: Job) -> R | NotApplicable:

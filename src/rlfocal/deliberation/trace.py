@@ -75,6 +75,9 @@ class Trace(Displayed):
     by_session: bool = False
     """Whether members were asked first because the last request of the client's session had begun
     with them, in place of others whom the strategy wanted."""
+    asked_on: bool = False
+    """Whether others were to be asked whom the strategy did not want, since words led while as many
+    members called a tool; not in replay."""
 
     def _sheet(self) -> Sheet:
         price = "" if self.price is None else f", price of a call {self.price:g}"
@@ -88,6 +91,7 @@ class Trace(Displayed):
             (
                 self.why or "",
                 "asked first: as in the session's last request" if self.by_session else "",
+                "asked on: words led while as many called a tool" if self.asked_on else "",
                 Grid("rounds", ("round", "asked", "answered", "support", "then likeliest"), rows),
                 f"stopped: {self.stopped}; not asked: {', '.join(self.not_asked) or 'nobody'}",
                 self.unread,
@@ -141,8 +145,7 @@ class Trace(Displayed):
         found["rounds"] = [part.as_json() for part in self.rounds]
         if self.held_back is not None:
             found["held_back"] = self.held_back.as_json()
-        if self.by_session:
-            found["by_session"] = True
+        found |= {name: True for name in ("by_session", "asked_on") if getattr(self, name)}
         found["not_asked"] = self.not_asked
         return found if self.synthesis is None else found | {"synthesis": self.synthesis.as_json()}
 
@@ -179,7 +182,7 @@ def _said(call: CallRecord) -> tuple[str, str]:
 
 
 _TRACE_FIELDS = tuple(f.name for f in fields(Trace))
-_SELDOM = ("synthesis", "readers", "nothing_to_read", "held_back", "by_session")
+_SELDOM = ("synthesis", "readers", "nothing_to_read", "held_back", "by_session", "asked_on")
 _ALWAYS_OF_TRACE = tuple(name for name in _TRACE_FIELDS if name not in _SELDOM)
 """Fields of a trace that are written even where they say nothing."""
 

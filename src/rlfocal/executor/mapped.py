@@ -12,31 +12,43 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.reduction import ForkingPickler
+from multiprocessing.reduction import DupFd, ForkingPickler
 from pickle import PickleBuffer, PicklingError
 from typing import Any, NamedTuple
 
 from rlfocal.errors import ConfigError
 from rlfocal.executor.messages import REMEDY
 
-__all__ = ["Mapped", "mapped"]
+__all__ = ["Handle", "Mapped", "mapped"]
 
 _ALIGN = 64
 """Bytes at whose multiples arrays begin, as numpy and Arrow like them."""
 
 
-class Mapped(NamedTuple):
-    """Where a value lies; sent to a process of this machine, it is the value there."""
+class Handle:
+    """A file's handle; as an argument of a process that is started it is a handle there, an int."""
 
-    path: str
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _detached, (DupFd(self.number),)
+
+
+def _detached(there: Any) -> int:
+    return int(there.detach())
+
+
+class Mapped(NamedTuple):
+    """How a value lies in a file that a process has inherited."""
+
     places: tuple[tuple[int, int], ...]
     """Begin and end of each array in the file."""
     rest: bytes
 
-    def value(self) -> Any:
+    def value(self, handle: int) -> Any:
         """The value; its arrays are the file's."""
-        with open(self.path, "rb") as file:
-            whole = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        whole = mmap.mmap(handle, 0, access=mmap.ACCESS_READ)
         arrays = [memoryview(whole)[begin:end] for begin, end in self.places]
         return ForkingPickler.loads(self.rest, buffers=arrays)
 
@@ -50,11 +62,11 @@ class _Apart(ForkingPickler):
 
 
 @contextmanager
-def mapped(value: object) -> Iterator[Mapped]:
+def mapped(value: object) -> Iterator[tuple[Mapped, Handle]]:
     """Lay a value out for other processes, for as long as this lasts.
 
     Raises:
-        ConfigError: it cannot be sent to another process.
+        ConfigError: it cannot be sent to another process, or there is no room for it.
     """
     arrays: list[PickleBuffer] = []
     rest = io.BytesIO()
@@ -62,35 +74,36 @@ def mapped(value: object) -> Iterator[Mapped]:
         _Apart(rest, arrays).dump(value)
     except (PicklingError, AttributeError, TypeError) as exc:
         raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
-    with _file() as (path, handle):
-        places, at = [], 0
-        with os.fdopen(handle, "wb", closefd=False) as file:
-            for array in arrays:
-                file.write(bytes(-at % _ALIGN))
-                at += -at % _ALIGN
-                with array.raw() as raw:
-                    file.write(raw)
-                    places.append((at, at + raw.nbytes))
-                    at += raw.nbytes
-            file.write(b"\0")  # nothing can be mapped of an empty file
-        yield Mapped(path, tuple(places), rest.getvalue())
-
-
-@contextmanager
-def _file() -> Iterator[tuple[str, int]]:
-    """A file for others: its path, and its handle here.
-
-    It ends with this process, however that ends, where the system has such files.
-    """
-    in_memory = hasattr(os, "memfd_create")
-    if in_memory:
-        handle = os.memfd_create("rlfocal")
-        path = f"/proc/{os.getpid()}/fd/{handle}"
-    else:
-        handle, path = tempfile.mkstemp(prefix="rlfocal-")
+    handle = _file()
     try:
-        yield path, handle
+        try:
+            places = _written(handle, arrays)
+        except OSError as exc:
+            raise ConfigError(
+                f"no room for what processes share: {exc.strerror or exc}; use one job"
+            ) from exc
+        yield Mapped(places, rest.getvalue()), Handle(handle)
     finally:
         os.close(handle)
-        if not in_memory:
-            os.unlink(path)
+
+
+def _written(handle: int, arrays: list[PickleBuffer]) -> tuple[tuple[int, int], ...]:
+    places, at = [], 0
+    with os.fdopen(handle, "wb", closefd=False) as file:
+        for array in arrays:
+            file.write(bytes(-at % _ALIGN))
+            at += -at % _ALIGN
+            with array.raw() as raw:
+                file.write(raw)
+                places.append((at, at + raw.nbytes))
+                at += raw.nbytes
+        file.write(b"\0")  # nothing can be mapped of an empty file
+    return tuple(places)
+
+
+def _file() -> int:
+    """The handle of a file without a name, in memory where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("rlfocal")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

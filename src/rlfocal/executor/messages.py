@@ -39,12 +39,12 @@ def unpacked(message: bytes) -> Any:
     return ForkingPickler.loads(message)
 
 
-def read(load: Callable[[], Any]) -> Any:
+def read(load: Callable[[], Any], remedy: str = REMEDY) -> Any:
     """The function of the jobs and their shared input; or what says why they cannot be read."""
     try:
         return load()
     except Exception as exc:  # importing a user's module may raise anything
-        return _refuse, f"cannot be read in another process: {exc}; {REMEDY}"
+        return _refuse, f"cannot be read in another process: {exc}; {remedy}"
 
 
 def _refuse(message: str, job: object) -> NoReturn:

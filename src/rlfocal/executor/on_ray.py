@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import re
 import signal
-import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from rlfocal.errors import ConfigError
+from rlfocal.executor.addresses import check_reachable
 from rlfocal.executor.crews import Death, hand_out
 from rlfocal.executor.makes import make
 from rlfocal.executor.messages import REMEDY, outcome, packed
@@ -26,7 +29,7 @@ R = TypeVar("R")
 
 _LOOK_S = 5.0
 """Seconds for which a worker is waited for at a time."""
-_CONNECT_S = 20.0
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class RayExecutor:
@@ -39,18 +42,24 @@ class RayExecutor:
 
     Args:
         address: what `ray.init` takes: "auto" for the cluster that this machine belongs to,
-            "HOST:6379", "ray://HOST:10001", or "local" for one that is started here and ends with
-            the jobs. A connection to Ray that this process has already is used as it is.
+            "HOST:6379" for one that it can join, or "local" for one that is started here and ends
+            with the jobs. A connection to Ray that this process has already is used as it is.
 
     Raises:
         NotInstalled: Ray is missing.
-        ConfigError: from `map`: nobody answers at the address, a node has other versions of what
-            figures depend on, or something cannot be sent or read there.
+        ConfigError: nobody listens at the address; from `map`: the cluster cannot be joined, a node
+            has other versions of what figures depend on, or something cannot be sent or read there.
         RlfocalError: from `map`: the workers of one job died again and again.
     """
 
     def __init__(self, address: str) -> None:
         need("ray", "--on ray")
+        if address.startswith("ray://"):
+            raise ConfigError(
+                f"--on ray:{address}: Ray's client is not used; run this on a machine of the "
+                "cluster, with --on ray:auto"
+            )
+        check_reachable(f"ray:{address}", address)
         self.address = address
 
     def map(
@@ -60,9 +69,9 @@ class RayExecutor:
         if not jobs:
             return
         messages = [packed(job) for job in jobs]
-        with _connected(self.address) as ray, contextlib.closing(_Crew(ray)) as crew:
+        with _connected(self.address) as ray, contextlib.closing(_Crew(ray, len(jobs))) as crew:
             crew.set_up(function, shared)
-            crew.add(min(int(ray.cluster_resources().get("CPU", 1)), len(jobs)))
+            crew.complete()
             yield from hand_out(crew, jobs, messages)
 
 
@@ -87,11 +96,12 @@ class _Crew:
 
     where = "a worker of the Ray cluster"
 
-    def __init__(self, ray: Any) -> None:
-        self._ray = ray
+    def __init__(self, ray: Any, n_most: int) -> None:
+        self._ray, self._n_most = ray, n_most
         self._asked: dict[Any, Any] = {}
         """What is to come → the actor that it comes from."""
         self._actors: set[Any] = set()
+        self._looked = -math.inf
 
     def set_up(self, function: Callable[[Any, Any], Any], shared: object) -> None:
         """Store what the jobs share.
@@ -104,10 +114,12 @@ class _Crew:
         except TypeError as exc:
             raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
 
-    def add(self, n_workers: int) -> None:
-        """Call for actors; each starts when a CPU is free."""
+    def complete(self) -> None:
+        """Call for as many actors as there are CPUs and jobs; each starts when a CPU is free."""
+        self._looked = time.monotonic()
+        n_cpus = int(self._ray.cluster_resources().get("CPU", 0))
         kind = self._ray.remote(_Worker).options(num_cpus=1, scheduling_strategy="SPREAD")
-        for _ in range(n_workers):
+        for _ in range(min(max(1, n_cpus), self._n_most) - len(self._actors)):
             actor = kind.remote()
             self._actors.add(actor)
             self._asked[actor.set_up.remote(self._setup)] = actor
@@ -125,8 +137,10 @@ class _Crew:
             if isinstance(message, Death):
                 self._ray.kill(worker)  # one that is out of reach, too
                 self._actors.discard(worker)
-                self.add(1)
+                self.complete()
             yield worker, message
+        if time.monotonic() - self._looked > _LOOK_S:  # nodes may have joined
+            self.complete()
 
     def _message(self, reference: Any) -> bytes | Death:
         errors = self._ray.exceptions
@@ -135,8 +149,13 @@ class _Crew:
         except errors.RayTaskError as exc:  # jobs raise none: what they share cannot be read
             raise ConfigError(f"cannot be read in another process: {exc.cause}; {REMEDY}") from exc
         except errors.RayError as exc:
-            first = str(exc).strip().partition("\n")[0]
-            return Death(f"{self.where} or its node died ({type(exc).__name__}: {first})")
+            said = _ANSI.sub("", str(exc)).strip().splitlines()
+            if "creation task" in said[0]:
+                raise ConfigError(
+                    f"{self.where} cannot start: {said[-1].strip()}; install rlfocal there, in "
+                    "the same version"
+                ) from exc
+            return Death(f"{self.where} or its node died ({type(exc).__name__}: {said[0]})")
         return found
 
     def close(self) -> None:
@@ -156,7 +175,6 @@ def _connected(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    _check_reachable(address)
     # Unless told otherwise, a cluster that is started here sends reports on its use.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     options = {"include_dashboard": False} if address == "local" else {}
@@ -167,8 +185,8 @@ def _connected(address: str) -> Iterator[Any]:
         _handle_sigterm(_leave if before is signal.SIG_DFL else before)
     except (ConnectionError, ValueError, RuntimeError) as exc:
         _handle_sigterm(before)
-        first = str(exc).strip().partition("\n")[0]
-        raise ConfigError(f"--on ray:{address}: no cluster there: {first}") from exc
+        said = " ".join(_ANSI.sub("", str(exc)).split())
+        raise ConfigError(f"--on ray:{address}: cannot join the cluster: {said}") from exc
     try:
         yield ray
     finally:
@@ -185,17 +203,3 @@ def _handle_sigterm(how: Any) -> None:
 def _leave(number: int, frame: object) -> NoReturn:
     """End in good order: what was started for the jobs would stay behind."""
     raise SystemExit(128 + number)
-
-
-def _check_reachable(address: str) -> None:
-    """Refuse an address where nobody listens: Ray itself would try for minutes.
-
-    Raises:
-        ConfigError: nobody does.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
-        except (OSError, OverflowError) as exc:
-            raise ConfigError(f"--on ray:{address}: no cluster there: {exc}") from exc

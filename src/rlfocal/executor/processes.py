@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from rlfocal.errors import ConfigError
 from rlfocal.executor.crews import Death, hand_out
 from rlfocal.executor.makes import make
-from rlfocal.executor.mapped import mapped
+from rlfocal.executor.mapped import Handle, mapped
 from rlfocal.executor.messages import outcome, packed, read, unpacked
 
 __all__ = ["ProcessExecutor"]
@@ -72,8 +72,8 @@ class ProcessExecutor:
             return
         messages = [packed(job) for job in jobs]
         with (
-            mapped((function, shared)) as setup,
-            _started(min(self.n_workers, len(jobs)), packed(setup)) as crew,
+            mapped((function, shared)) as (setup, file),
+            _started(min(self.n_workers, len(jobs)), packed(setup), file) as crew,
         ):
             yield from hand_out(crew, jobs, messages)
 
@@ -81,11 +81,14 @@ class ProcessExecutor:
 class _Worker:
     """A process, and the pipe to it; its end of the pipe closes when it ends, however it does."""
 
-    def __init__(self) -> None:
+    is_ready = False
+    """Whether it has said so."""
+
+    def __init__(self, file: Handle) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         # A daemon, so that Python ends it if this program is at its end before `map` is.
-        self.process = context.Process(target=_work, args=(theirs,), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, file), daemon=True)
         self.process.start()
         theirs.close()
 
@@ -118,15 +121,15 @@ class _Crew:
 
     where = "a worker process"
 
-    def __init__(self, setup: memoryview) -> None:
-        self._setup, self.workers = setup, list[_Worker]()
+    def __init__(self, setup: memoryview, file: Handle) -> None:
+        self._setup, self._file, self.workers = setup, file, list[_Worker]()
 
     def add(self, n_workers: int) -> None:
         """Start workers, and send them what all jobs share."""
         before = len(self.workers)
         # Another thread, since no signal interrupts it: a worker born half-way has no end.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(_start, self.workers, n_workers).result()
+            thread.submit(_start, self.workers, n_workers, self._file).result()
         for worker in self.workers[before:]:
             worker.send(self._setup)
 
@@ -142,15 +145,19 @@ class _Crew:
             if isinstance(message, Death):
                 self.workers.remove(worker)
                 worker.pipe.close()
-                if not (worker.killed and self.workers):
+                # Fewer need less memory, and no job is to blame where none had begun.
+                spared = worker.killed and bool(self.workers)
+                message = message._replace(guilty=worker.is_ready or not spared)
+                if not spared:
                     self.add(1)
+            worker.is_ready = True
             yield worker, message
 
 
 @contextlib.contextmanager
-def _started(n_workers: int, setup: memoryview) -> Iterator[_Crew]:
+def _started(n_workers: int, setup: memoryview, file: Handle) -> Iterator[_Crew]:
     """Workers, which end when this does: of themselves if all went well, else at once."""
-    crew = _Crew(setup)
+    crew = _Crew(setup, file)
     try:
         crew.add(n_workers)
         yield crew
@@ -164,7 +171,7 @@ def _started(n_workers: int, setup: memoryview) -> Iterator[_Crew]:
             worker.process.join()
 
 
-def _start(workers: list[_Worker], n_workers: int) -> None:
+def _start(workers: list[_Worker], n_workers: int, file: Handle) -> None:
     """Start workers, which inherit one thread each and a mask that keeps Ctrl-C from them."""
     before = {name: os.environ[name] for name in _ONE_THREAD if name in os.environ}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
@@ -173,14 +180,14 @@ def _start(workers: list[_Worker], n_workers: int) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread alone
     try:
         for _ in range(n_workers):
-            workers.append(_Worker())
+            workers.append(_Worker(file))
     finally:
         for name in _ONE_THREAD:
             del os.environ[name]
         os.environ.update(before)
 
 
-def _work(pipe: Connection) -> None:
+def _work(pipe: Connection, file: int) -> None:
     """Receive the shared input, then do jobs until there are no more."""
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     # Whoever reads this program's output waits until no process can write to it any more.
@@ -188,7 +195,7 @@ def _work(pipe: Connection) -> None:
     threadpool_limits(limits=1)
     with contextlib.suppress(EOFError, ConnectionError):  # the other end is closed
         setup = pipe.recv_bytes()
-        function, shared = read(lambda: unpacked(setup).value())
+        function, shared = read(lambda: unpacked(setup).value(file))
         pipe.send_bytes(packed((make(), None, "")))
         while True:
             pipe.send_bytes(outcome(function, shared, pipe.recv_bytes()))

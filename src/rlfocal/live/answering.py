@@ -78,10 +78,9 @@ class Answering:
         kept: Sequence[int] = (),
         asks_on: bool = False,
     ) -> None:
-        self._asks_on = asks_on
         self._deliberation, self._members, self._ranking = deliberation, members, ranking
-        self._reader, self._question, self._new_state = reader, question, new_state
-        self._synthesiser, self._unlike, self._kept = synthesiser, unlike, kept
+        self._reader, self._question, self._synthesiser = reader, question, synthesiser
+        self._new_state, self._unlike, self._kept, self._asks_on = new_state, unlike, kept, asks_on
         self.trace = deliberation.trace
         """What has happened so far, whatever comes of it."""
         self._is_open = self.trace.kind not in ("choice", "tools")
@@ -244,6 +243,7 @@ class Answering:
         """bool[N]: the best member that has not been asked, and reads nobody."""
         asked, members = self._state.asked, self._members
         left = [n for n in self._ranking if not (asked[n] or members[n].settings.reads)]
+        self.trace.asked_on |= bool(left)
         return np.isin(np.arange(len(asked)), left[:1])
 
     async def _sent(

@@ -199,12 +199,14 @@ class LiveEnsemble:
             first: names of members to ask in the first round in place of others, as many as the
                 strategy wants; where one of them cannot be asked, or is no member, it decides.
             as_decided: whether nobody is asked whom the strategy does not want, since one learns
-                from its decisions. Else, where it has seen no labels, others are asked while it
-                would answer in words and as many members call a tool.
+                from its decisions. Else, where no labels were recorded for it (answers may have
+                been judged since), others are asked while it would answer in words and as many
+                members call a tool, unless `tool_choice` wants none.
 
         Raises:
             ConfigError: an unknown kind of answer.
         """
+        asks_on = question.has_tools and not (as_decided or self._is_taught)
         new_state = partial(self.new_state, question, position=self._n_queries)
         self._n_queries += 1
         place = {member.name: n for n, member in enumerate(self.members)}
@@ -213,7 +215,7 @@ class LiveEnsemble:
             self._deliberation(question), self.members, self._ranking, self.reader, question,
             new_state, synthesiser=synthesiser, unlike=self._judge(question),
             reads=self.reads, kept=kept if len(kept) == len(first) else (),
-            asks_on=question.has_tools and not (as_decided or self._is_taught),
+            asks_on=asks_on and question.extra.get("tool_choice") != "none",
         )  # fmt: skip
 
     def _judge(self, question: Question) -> Callable[[str], str] | None:

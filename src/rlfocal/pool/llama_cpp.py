@@ -14,6 +14,7 @@ import json
 import logging
 import secrets
 from dataclasses import replace
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -89,15 +90,23 @@ class LlamaServer:
         """
         place = urlsplit(self.address)
         asked = HTTPConnection(str(place.hostname), place.port, timeout=_PATIENCE_S)
+        why = "it tells nothing of its chat template"
         try:
             asked.request("GET", "/props", headers={"Authorization": f"Bearer {self.key}"})
-            told = json.loads(asked.getresponse().read())
-        except (OSError, HTTPException, ValueError):
-            return True
+            reply = asked.getresponse()
+            told = json.loads(reply.read())
+            if reply.status != HTTPStatus.OK:
+                told, why = None, f"HTTP {reply.status}"
+        except (OSError, HTTPException, ValueError) as exc:
+            told, why = None, str(exc) or type(exc).__name__
         finally:
             asked.close()
         caps = told.get("chat_template_caps") if isinstance(told, dict) else None
-        return not isinstance(caps, dict) or caps.get("supports_tools") is not False
+        knows = caps.get("supports_tools") if isinstance(caps, dict) else None
+        if not isinstance(knows, bool):
+            name = self._settings.path.name
+            _log.warning("%s: may have no words for tools, which are then left out: %s", name, why)
+        return knows is not False
 
     def close(self) -> None:
         """Give the memory back."""

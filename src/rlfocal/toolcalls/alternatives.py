@@ -50,14 +50,9 @@ def first_of(value: JSON, choice: Choice) -> Schema | None:
 
 def enum_of(schema: Schema) -> Enum:
     """The values of an enum by what they may be found by; made once."""
-    known = schema.known_enum
-    if known is None:
-        known = schema.known_enum = Enum({}, {}, {})
-        for one in schema.enum:
-            known.exact.setdefault(compact(plain(one)), one)
-            known.by_text.setdefault(tidy(str(one)).casefold(), []).append(one)
-            known.by_value.setdefault(text_of(one), []).append(one)
-    return known
+    if schema.known_enum is None:
+        schema.known_enum = _enum(schema.enum)  # whole: another thread may look at once
+    return schema.known_enum
 
 
 def in_enum(value: JSON, schema: Schema) -> tuple[JSON] | None:
@@ -129,6 +124,22 @@ def _among(value: JSON, constants: Constants) -> int:
 
 
 # What is made once -------------------------------------------------------------------------------
+
+
+def _enum(values: Iterable[JSON]) -> Enum:
+    known = Enum({}, {}, {})
+    for one in values:
+        exact = compact(plain(one))
+        if exact in known.exact:
+            continue
+        known.exact[exact] = one
+        texts = {tidy(str(one)).casefold()}
+        if isinstance(one, (int, float)) and not isinstance(one, bool):
+            texts.add(text_of(one))  # of 1.0 both "1.0" and "1"
+        for text in texts:
+            known.by_text.setdefault(text, []).append(one)
+        known.by_value.setdefault(text_of(one), []).append(one)
+    return known
 
 
 def _choice(schemas: tuple[Schema, ...]) -> Choice:

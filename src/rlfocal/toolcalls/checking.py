@@ -23,7 +23,7 @@ from rlfocal.toolcalls.values import JSON, MAX_DEPTH, compact, tidy
 __all__ = ["GRAVE", "MOST", "Fault", "Violation", "violations"]
 
 MOST = 100
-"""Faults of one kind in one call that are listed."""
+"""Faults of one kind in one reply that are listed: what they cost is not per call."""
 _SHOWN = 60
 """Characters of a value or a name in a message."""
 
@@ -61,7 +61,7 @@ class Violation(NamedTuple):
 
 
 def violations(calls: Iterable[Call], tools: Tools, *, as_written: bool = False) -> list[Violation]:
-    """List how calls break the schemas of their functions, at most `MOST` of a kind in each.
+    """List how calls break the schemas of their functions, at most `MOST` of a kind.
 
     Args:
         calls: of one reply.
@@ -74,25 +74,28 @@ def violations(calls: Iterable[Call], tools: Tools, *, as_written: bool = False)
     >>> [(v.fault.value, v.place) for v in violations([Call("f", {"m": 1})], tools)]
     [('missing argument', 'n'), ('unknown argument', 'm')]
     """
-    found: list[Violation] = []
+    faults = _Faults()
     for number, call in enumerate(calls):
+        faults.call = number
         function = tools.named(call.name)
         if function is None:
             detail = f"no function '{_short(call.name)}' is offered"
-            found.append(Violation(Fault.UNKNOWN_FUNCTION, number, "", detail))
+            faults.add(Fault.UNKNOWN_FUNCTION, "", detail)
             continue
         arguments = call.arguments if as_written else normalised(call, tools).arguments
-        for fault, place, detail in _faults(arguments, function.parameters):
-            found.append(Violation(fault, number, place, detail))
-    return found
+        _check(arguments, function.parameters, faults)
+    return faults.found
 
 
 class _Faults:
-    """The faults of one call, of each kind the first ones."""
+    """The faults of one reply, of each kind the first ones."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[Fault, str, str]] = []
+        self.found: list[Violation] = []
+        self.call = 0
+        """Place of the call that is checked."""
         self._left = dict.fromkeys(Fault, MOST)
+        self._known: dict[int, str] = {}
 
     def takes(self, fault: Fault) -> bool:
         """Whether one more of a kind is kept; where it is not, nothing need be worked out."""
@@ -102,12 +105,17 @@ class _Faults:
         """Keep one, if there is room."""
         if self.takes(fault):
             self._left[fault] -= 1
-            self.found.append((fault, place, detail))
+            self.found.append(Violation(fault, self.call, place, detail))
+
+    def known(self, schema: Schema) -> str:
+        """The first values of a schema's enum, in words; each may be long, so written once."""
+        if id(schema) not in self._known:
+            self._known[id(schema)] = ", ".join(_shown(one) for one in schema.enum[:20])
+        return self._known[id(schema)]
 
 
-def _faults(arguments: dict[str, JSON], schema: Schema) -> list[tuple[Fault, str, str]]:
-    """The faults of the arguments of one call, outer ones first."""
-    faults = _Faults()
+def _check(arguments: dict[str, JSON], schema: Schema, faults: _Faults) -> None:
+    """Find the faults of the arguments of one call, outer ones first."""
     _check_keys(arguments, schema, "", faults, is_closed=schema.additional in (None, False))
     waiting = _inner(arguments, schema, "", 0)
     for value, of_value, place, depth in waiting:  # grows as it is read
@@ -119,14 +127,13 @@ def _faults(arguments: dict[str, JSON], schema: Schema) -> list[tuple[Fault, str
                 faults.add(Fault.WRONG_TYPE, place, detail)
         elif of_value.enum and compact(plain(value)) not in enum_of(of_value).exact:
             if faults.takes(Fault.NOT_IN_ENUM):
-                known = ", ".join(_shown(one) for one in of_value.enum[:20])
-                faults.add(Fault.NOT_IN_ENUM, place, f"{_shown(value)} is none of {known}")
+                detail = f"{_shown(value)} is none of {faults.known(of_value)}"
+                faults.add(Fault.NOT_IN_ENUM, place, detail)
         else:
             if isinstance(value, dict):
                 is_closed = of_value.additional is False
                 _check_keys(value, of_value, f"{place}.", faults, is_closed=is_closed)
             waiting += _inner(value, of_value, place, depth)
-    return faults.found
 
 
 def _inner(

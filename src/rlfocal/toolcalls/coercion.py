@@ -54,25 +54,29 @@ def coerced(
         return storable(value)
     if isinstance(value, str) and not isinstance(value, Sum):
         value = tidy(value)
-    is_set = schema.is_set and not schema.prefix
+    is_set, whole = schema.is_set and not schema.prefix, schema
     if schema.alternatives:
         is_set = choice_of(schema).is_set
         value, schema, is_exact = *chosen(value, schema), True
     if isinstance(value, Sum):
         value = _of_kind(value, schema)
-    if schema.enum:
-        found = in_enum(value, schema)
-        if found is not None:
+    if schema.enum and (found := in_enum(value, schema)) is not None:
+        # As the schema writes it, it may be of an alternative before this one.
+        other = chosen(found[0], whole)[1] if whole.alternatives else schema
+        if other is schema or other.enum:
             return found[0]
+        return coerced(found[0], other, depth=depth, is_exact=True, defaults=defaults)
     value = _of_kind(value, schema)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return plain_number(value)
-    if isinstance(value, list):
-        items = _items(value, schema, depth, defaults)
-        return sorted(items, key=compact) if is_set else items
-    if isinstance(value, dict):
-        return keyed(value, schema, depth=depth, is_exact=is_exact, defaults=defaults)
-    return value
+        value = plain_number(value)
+    elif isinstance(value, list):
+        value = _items(value, schema, depth, defaults)
+        value = sorted(value, key=compact) if is_set else value
+    elif isinstance(value, dict):
+        value = keyed(value, schema, depth=depth, is_exact=is_exact, defaults=defaults)
+    # Only now may it be what an enum has, which the schema may write in another way (1.0).
+    found = in_enum(value, schema) if schema.enum else None
+    return value if found is None else found[0]
 
 
 def keyed(
@@ -103,8 +107,9 @@ def _is_idle(value: JSON, schema: Schema, depth: int, defaults: dict[int, str] |
     """Whether leaving an optional value out says the same: it is the default, or null."""
     if value is None:
         # A null that the schema allows beside another default is a choice.
-        allows = "null" in schema.kinds or any("null" in s.kinds for s in schema.alternatives)
-        return not (schema.has_default and schema.default is not None and allows)
+        if not schema.has_default or schema.default is None:
+            return True
+        return not any("null" in one.kinds or None in one.enum for one in schema.flat())
     if not schema.has_default:
         return False
     if defaults is not None:

@@ -15,7 +15,7 @@ from rlfocal.toolcalls.functions import SCHEMAS, plain_name, tools_from
 from rlfocal.toolcalls.schema import KINDS
 from rlfocal.toolcalls.values import decoded
 
-__all__ = ["as_openai", "offered"]
+__all__ = ["as_openai", "json_schema", "offered"]
 
 _INNER = ("properties", "$defs", "definitions", "patternProperties")
 """Where names, not words of JSON Schema, stand for schemas."""
@@ -55,7 +55,7 @@ def as_openai(functions: object) -> list[dict[str, Any]]:
         if inner.get("description"):
             function["description"] = str(inner["description"])
         schema = next((inner[key] for key in SCHEMAS if inner.get(key)), None)
-        parameters = {"properties": {}} if schema is None else _schema(schema)
+        parameters = {"properties": {}} if schema is None else json_schema(schema)
         function["parameters"] = {**parameters, "type": "object"}
         found.append({"type": "function", "function": function})
     return found
@@ -67,10 +67,18 @@ def offered(functions: str) -> tuple[dict[str, Any], ...]:
     return tuple(as_openai(functions))
 
 
-def _schema(given: Any) -> Any:
-    """A schema in JSON Schema's words; `tools_from` has bounded how deep it is."""
+def json_schema(given: Any, root: str = "#") -> Any:
+    """A schema in JSON Schema's words.
+
+    Args:
+        given: one that `schema_of` reads, which bounds how deep it is.
+        root: where it stands in a larger one: its references begin so.
+
+    >>> json_schema({"type": "dict", "items": {"$ref": "#/$defs/A"}}, "#/$defs/f")
+    {'type': 'object', 'items': {'$ref': '#/$defs/f/$defs/A'}}
+    """
     if isinstance(given, list):
-        return [_schema(one) for one in given]
+        return [json_schema(one, root) for one in given]
     if not isinstance(given, Mapping):
         return given
     found: dict[str, Any] = {}
@@ -81,9 +89,12 @@ def _schema(given: Any) -> Any:
             if kinds and None not in kinds:
                 found[key] = kinds if isinstance(value, list) else kinds[0]
         elif key in _INNER and isinstance(value, Mapping):
-            found[key] = {name: _schema(one) for name, one in value.items()}
+            found[key] = {name: json_schema(one, root) for name, one in value.items()}
         elif key in ("enum", "const", "default", "examples"):
             found[key] = value  # data
+        elif key == "$ref" and isinstance(value, str):
+            path = value.removeprefix("#").strip("/")
+            found[key] = f"{root}/{path}" if path else root
         else:
-            found[key] = _schema(value)
+            found[key] = json_schema(value, root)
     return found

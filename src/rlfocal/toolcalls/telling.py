@@ -33,6 +33,7 @@ def as_told(
     """
     given = list[Mapping[str, Any]]()
     ids = set(taken)
+    whole = sha256(of.encode("utf-8", "replace")).hexdigest()  # once, however many calls it holds
     for k, call in enumerate(calls):
         own = dict(told[k]) if len(told) == len(calls) else {}
         if not _runs(own, call.name):
@@ -40,7 +41,7 @@ def as_told(
             function = {"name": call.name, "arguments": arguments}
             own |= {"type": "function", "function": function}
         if not own.get("id") or own["id"] in ids:
-            own["id"] = _new_id(f"{k}{own['function']}{of}", ids)
+            own["id"] = _new_id(f"{k}{own['function']}{whole}", ids)
         ids.add(own["id"])
         given.append(own)
     return given

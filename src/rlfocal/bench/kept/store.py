@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import fields, is_dataclass
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.kept.codec import from_file, to_bytes
-from rlfocal.deliberation.protocol import Strategy
+from rlfocal.deliberation.base import Base
 from rlfocal.executor.makes import make
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import ResponseTable
@@ -28,7 +30,7 @@ class Kept:
 
     So a folder serves any number of runs: what another run did alike is found, and nothing else.
     The code of a strategy is known by the version of rlfocal alone: after a change to one of your
-    own use another folder.
+    own use another folder. One that holds what has no plain form, as a function, is not kept.
 
     Args:
         folder: made where it is not there.
@@ -62,7 +64,8 @@ class Kept:
         """The result of a job; None where it is not there, or its file is damaged."""
         path = self._path(strategy, fold, seed)
         try:
-            return from_file(str(path), self._classes) if path.exists() else None
+            there = path is not None and path.exists()
+            return from_file(str(path), self._classes) if there else None
         except (ValueError, OSError):
             return None  # it is done again, and the file replaced
 
@@ -73,16 +76,21 @@ class Kept:
             TypeError: it cannot be kept.
             OSError: there is no room.
         """
-        data = to_bytes(result, self._classes)
-        replace_file(self._path(strategy, fold, seed), lambda path: path.write_bytes(data))
+        place = self._path(strategy, fold, seed)
+        if place is not None:
+            data = to_bytes(result, self._classes)
+            replace_file(place, lambda path: path.write_bytes(data))
 
-    def _path(self, strategy: str, fold: int, seed: int) -> Path:
-        one = self._entrants.fresh(strategy)
-        settings: Mapping[str, Any] = one.spec.settings if isinstance(one, Strategy) else {}
-        kind = f"{type(one).__module__}.{type(one).__qualname__}"
-        about = [self._about, self._folds[fold], strategy, fold, seed, kind, dict(settings)]
+    def _path(self, strategy: str, fold: int, seed: int) -> Path | None:
+        """Where a result is, or would be; None where nobody can say what the strategy is."""
+        try:
+            made = plain(self._entrants.fresh(strategy))
+        except TypeError:
+            return None
+        about = [self._about, self._folds[fold], strategy, fold, seed, made]
         mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
-        return self._folder / f"{strategy}-fold{fold}-seed{seed}-{mark}.safetensors"
+        name = re.sub(r"[^\w.-]", "_", strategy)[:60].lstrip(".")
+        return self._folder / f"{name}-fold{fold}-seed{seed}-{mark}.safetensors"
 
 
 def _sha256(*arrays: NDArray[Any]) -> str:
@@ -95,13 +103,44 @@ def _sha256(*arrays: NDArray[Any]) -> str:
 
 def digest_of(table: ResponseTable) -> str:
     """A sha256 over everything in a table that a strategy may read."""
-    state = hashlib.sha256(table.digest().encode())
-    for field in fields(table):
-        value = getattr(table, field.name)
-        if isinstance(value, np.ndarray):
-            state.update(f"{field.name} {value.dtype} {value.shape}".encode())
-            texts = value.dtype == object
-            state.update(
-                json.dumps(value.tolist()).encode() if texts else np.ascontiguousarray(value).data
-            )
-    return state.hexdigest()
+    held = {field.name: getattr(table, field.name) for field in fields(table)}
+    del held["replies"]  # a store that fills itself; the table's own digest covers what it holds
+    return hashlib.sha256(json.dumps([table.digest(), plain(held)]).encode()).hexdigest()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it, equal where the value is: what a result depends on.
+
+    Raises:
+        TypeError: it holds something that has no such form, as a function or an open file.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return [str(value.dtype), list(value.shape), _sha256(value)]
+    if isinstance(value, np.ndarray | list | tuple):
+        return [plain(part) for part in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(part) for part in value), key=json.dumps)
+    if isinstance(value, Mapping):
+        return sorted(([plain(k), plain(v)] for k, v in value.items()), key=json.dumps)
+    if isinstance(value, PurePath):
+        return str(value)
+    return [f"{type(value).__module__}.{type(value).__qualname__}", plain(_parts(value))]
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    """What an object is made of.
+
+    Raises:
+        TypeError: nobody can say.
+    """
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Base):
+        return vars(value)
+    raise TypeError(f"a {type(value).__name__} has no plain form")

@@ -150,6 +150,10 @@ def bench(
     )  # fmt: skip
     check_json(json)
     run = _Run(common.executor_of(on, jobs), resume)
+    if resume is not None:
+        from rlfocal.files import check_writable
+
+        check_writable(resume)
 
     def load() -> tuple[Dataset, ResponseTable]:
         return common.load_table(

@@ -131,6 +131,8 @@ def _choice(choice: Any, tools: list[Tool]) -> tuple[Any, list[Tool]]:
     inner = choice.get("function")
     name = inner.get("name") if isinstance(inner, Mapping) else choice.get("name")
     if kind in (None, "", "function", "tool") and isinstance(name, str):
+        if name not in names:
+            raise _mistake("tool_choice", "should name one of the tools")
         return _forced(name), tools
     if isinstance(kind, str) and kind in _WORDS:
         return _WORDS[kind], tools

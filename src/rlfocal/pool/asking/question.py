@@ -59,9 +59,14 @@ class Question:
 
     @cached_property
     def call_ids(self) -> frozenset[str]:
-        """Of all calls of tools in the history: no other call may have one of these."""
+        """Of all calls of tools in the history, and of results of calls that were cut away from it.
+
+        No other call may have one of these.
+        """
         turns = (turn.extra.get("tool_calls") or () for turn in self.history)
-        return frozenset(str(call.get("id")) for calls in turns for call in calls)
+        made = {str(call.get("id")) for calls in turns for call in calls}
+        results = (turn.extra.get("tool_call_id") for turn in self.history)
+        return frozenset(made | {str(one) for one in results if one is not None})
 
     @property
     def has_images(self) -> bool:

@@ -12,7 +12,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from rlfocal.errors import ConfigError
+from rlfocal.pool.reading.wording import disarmed
 from rlfocal.pool.types import JsonObject, Message, Request
+from rlfocal.toolcalls.describing import schema_of
+from rlfocal.toolcalls.offering import json_schema
 
 __all__ = ["in_words"]
 
@@ -21,9 +25,9 @@ _TOLD = """\
 You can call functions. To call one, write nothing but a JSON list like this:
 [{"name": "the function's name", "arguments": {"an argument's name": "its value"}}]
 You are then told what it returned. Where no function helps, answer in words.
-
-The functions:
 """
+_ONE = "Make one call at a time.\n"
+_FUNCTIONS = "\nThe functions:\n"
 
 
 def in_words(request: Request) -> Request:
@@ -42,11 +46,10 @@ def in_words(request: Request) -> Request:
     functions = [_bare(tool) for tool in request.extra.get("tools") or ()]
     if functions and choice != "none":
         told = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in functions)
-        turns = _begun_with(_TOLD + told, turns)
-        if isinstance(choice, Mapping):
-            functions = [one for one in functions if one["name"] == choice["function"]["name"]]
-        if choice == "required" or isinstance(choice, Mapping):
-            extra.setdefault("response_format", _form_of(functions))
+        one = _ONE if request.extra.get("parallel_tool_calls") is False else ""
+        turns = _begun_with(f"{_TOLD}{one}{_FUNCTIONS}{told}", turns)
+        form = _form(functions, choice, extra.get("response_format"))
+        extra |= {} if form is None else {"response_format": form}
     return replace(request, messages=tuple(turns), extra=JsonObject(extra))
 
 
@@ -56,21 +59,80 @@ def _bare(tool: Mapping[str, Any]) -> dict[str, Any]:
     return {name: function[name] for name in known if function.get(name)}
 
 
-def _form_of(functions: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What a reply that has to call one of these looks like: one call, or small models go on."""
-    calls = [
-        {
-            "type": "object",
-            "properties": {
-                "name": {"const": one["name"]},
-                "arguments": one.get("parameters") or {"type": "object"},
-            },
-            "required": ["name", "arguments"],
-        }
-        for one in functions
-    ]
-    listed = {"type": "array", "items": {"anyOf": calls}, "minItems": 1, "maxItems": 1}
-    return {"type": "json_schema", "json_schema": {"name": "calls", "schema": listed}}
+def _form(
+    functions: Sequence[Mapping[str, Any]], choice: Any, wanted: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    """The form that replies are held to; None for the one that is asked for, or for none.
+
+    A call that has to be made goes before a form of words; one that may be made stands beside it.
+
+    Args:
+        functions: those offered.
+        choice: which of them is to be called, as `tool_choice`.
+        wanted: the form of words, as `response_format`; None for none.
+    """
+    if isinstance(choice, Mapping):
+        name = (choice.get("function") or choice).get("name")
+        functions = [one for one in functions if one["name"] == name]
+    defs = dict[str, Any]()
+    if choice == "required" or isinstance(choice, Mapping):
+        form = _calls(functions, defs) if functions else None
+        name = "calls"
+    else:
+        kind, inner = (wanted or {}).get("type"), (wanted or {}).get("json_schema") or {}
+        if kind not in ("json_object", "json_schema"):
+            return None
+        own = inner.get("schema") if kind == "json_schema" else {"type": "object"}
+        said = _placed(own, "reply", defs)
+        form = None if said is None else {"anyOf": [_calls(functions, defs), said]}
+        name = str(inner.get("name") or "reply")
+    if form is None:
+        return None
+    schema = {**form, "$defs": defs} if defs else form
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
+
+
+def _calls(functions: Iterable[Mapping[str, Any]], defs: dict[str, Any]) -> dict[str, Any]:
+    """What a reply that calls one of these looks like: one call, or small models go on.
+
+    Args:
+        functions: those that may be called.
+        defs: gets the schemas of arguments that refer to parts of themselves.
+    """
+    calls = []
+    for k, one in enumerate(functions):
+        arguments = _placed(one.get("parameters"), f"arguments{k}", defs) or {}
+        if "$ref" not in arguments:
+            arguments = {"type": "object", **arguments}
+        calls.append(
+            {
+                "type": "object",
+                "properties": {"name": {"const": one["name"]}, "arguments": arguments},
+                "required": ["name", "arguments"],
+            }
+        )
+    return {"type": "array", "items": {"anyOf": calls}, "minItems": 1, "maxItems": 1}
+
+
+def _placed(given: Any, name: str, defs: dict[str, Any]) -> dict[str, Any] | None:
+    """A schema within a larger one; None for one that cannot be read.
+
+    One that refers to parts of itself goes among the larger one's definitions, since references
+    are read from the root.
+    """
+    if not given or not isinstance(given, Mapping):
+        return None
+    try:
+        schema_of(given, name)
+    except ConfigError:
+        return None
+    own: dict[str, Any] = json_schema(given)
+    place = f"#/$defs/{name}"
+    moved: dict[str, Any] = json_schema(given, place)
+    if moved == own:
+        return own
+    defs[name] = moved
+    return {"$ref": place}
 
 
 def _begun_with(told: str, turns: Sequence[Message]) -> list[Message]:
@@ -84,15 +146,22 @@ def _begun_with(told: str, turns: Sequence[Message]) -> list[Message]:
 def _said(messages: Iterable[Message]) -> list[Message]:
     """The turns with calls as the assistant would write them, and results as the user's words."""
     names, turns = dict[str, str](), list[Message]()
+    is_result = False
     for turn in messages:
+        was_result, is_result = is_result, turn.role == "tool"
         extra = {k: v for k, v in turn.extra.items() if k not in ("tool_calls", "tool_call_id")}
         if turn.role == "tool":
             name = names.get(str(turn.extra.get("tool_call_id")), "the function")
-            said = f"{name} returned: {turn.content}"
-            if turns and turns[-1].role == "user" and not turns[-1].parts:
-                turns[-1] = replace(turns[-1], content=f"{turns[-1].content}\n{said}")
-            else:
-                turns.append(replace(turn, role="user", content=said, extra=extra))
+            told = {"function": name, "returned": turn.content}
+            said = disarmed(json.dumps(told, ensure_ascii=False))
+            shown = [part for part in turn.parts if part.get("type") != "text"]
+            parts = (_text(said), *shown) if shown else ()
+            result = replace(turn, role="user", content=said, extra=extra, parts=parts)
+            if turns and turns[-1].role == "user":
+                result = _joined(turns.pop(), result)
+            turns.append(result)
+        elif turn.role == "user" and was_result:
+            turns[-1] = _joined(turns[-1], turn)  # templates want users and assistants in turns
         elif calls := turn.extra.get("tool_calls"):
             functions = [call["function"] for call in calls]
             names |= {str(call.get("id")): call["function"]["name"] for call in calls}
@@ -102,6 +171,19 @@ def _said(messages: Iterable[Message]) -> list[Message]:
         else:
             turns.append(turn)
     return turns
+
+
+def _joined(first: Message, more: Message) -> Message:
+    """Two turns of the user as one."""
+    parts = tuple[Mapping[str, Any], ...]()
+    if first.parts or more.parts:
+        parts = tuple(p for turn in (first, more) for p in turn.parts or (_text(turn.content),))
+    content = f"{first.content}\n{more.content}"
+    return replace(first, content=content, extra={**first.extra, **more.extra}, parts=parts)
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
 
 def _written(function: Mapping[str, Any]) -> dict[str, Any]:

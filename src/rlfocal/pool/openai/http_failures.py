@@ -32,7 +32,7 @@ _REMEDY = {
     Failure.UNAUTHORISED: "check the key, and what it may do",
     Failure.OUT_OF_CREDIT: "pay up the account behind the key, or raise its limit of spending",
     Failure.UNKNOWN_MODEL: "check the model's name and base_url",
-    Failure.BAD_REQUEST: "check the prompt's length and the sampling settings",
+    Failure.BAD_REQUEST: "check the prompt's length, sampling settings and the schemas of tools",
     Failure.RATE_LIMITED: "lower concurrency or per_minute, or wait",
     Failure.SERVER_ERROR: "try again later",
     Failure.MALFORMED: "set base_url to the address it leads to, up to the part before "
