@@ -47,7 +47,7 @@ def dask_cluster() -> Iterator[str]:
     """A Dask cluster of two processes."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield f"dask:{cluster.scheduler_address}"
 
 

@@ -205,16 +205,23 @@ def ray_cluster() -> Iterator[Grid]:
 
 
 @pytest.fixture(scope="session")
-def dask_cluster() -> Iterator[Grid]:
-    """A Dask cluster of three worker processes, which are started again when they die."""
+def dask_extra() -> None:
+    """dask.distributed is installed."""
     try:
-        from distributed import LocalCluster
-    except ImportError:
+        version("distributed")
+    except PackageNotFoundError:
         missing("dask", "dask.distributed is not installed: pip install 'rlfocal[dask]'")
+
+
+@pytest.fixture(scope="session")
+def dask_cluster(dask_extra: None) -> Iterator[Grid]:
+    """A Dask cluster of three worker processes, which are started again when they die."""
+    from distributed import LocalCluster
+
     with (
         pytest.MonkeyPatch.context() as patch,
-        LocalCluster(
-            n_workers=3, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"
+        LocalCluster(  # even without a dashboard it would listen at one port, which may be taken
+            n_workers=3, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
         ) as cluster,
     ):
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))

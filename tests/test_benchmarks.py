@@ -175,7 +175,7 @@ TABLE: Mapping[str, Quick] = {
             rf"^\| dask \| {NUMBER} \| {NUMBER} \[{NUMBER}, {NUMBER}\] \| equal \|$",
         ),
         judges_speed=True,
-        extra="dask_cluster",
+        extra="dask_extra",
     ),
     "extraction.py": Quick(
         "--repeats 1",

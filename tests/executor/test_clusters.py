@@ -64,8 +64,7 @@ class Alone:
 
 
 @pytest.fixture
-def dask_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
-    pytest.importorskip("distributed")
+def dask_alone(dask_extra: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Alone]:
     found = Alone(tmp_path_factory.mktemp("dask"))
     yield found
     found.end()
