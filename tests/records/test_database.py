@@ -8,7 +8,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +29,6 @@ from rlfocal.records.database import (
 )
 
 SETTINGS = settings_key_of({"model": "m"})
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with open_database(database_url) as opened:
-        yield opened
 
 
 def response(query: str = "q1", member: str = "a", sample: int = 0, **more: Any) -> StoredResponse:

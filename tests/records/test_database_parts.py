@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,13 @@ from rlfocal.records.database import (
     open_database,
     portions,
     query_key_of,
+    store,
 )
 from rlfocal.records.database.export import Exported
 from rlfocal.records.database.streaming import export_parts, n_replies
 from rlfocal.records.files import parts, sampling
 from rlfocal.records.folders import read_dataset, write_dataset
 from rlfocal.tokens import TokenLogprobs
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    with open_database(database_url) as opened:
-        yield opened
 
 
 def fill(database: Database, rng: np.random.Generator) -> None:
@@ -79,7 +73,7 @@ def fill(database: Database, rng: np.random.Generator) -> None:
 
 def small(monkeypatch: pytest.MonkeyPatch, replies: int, rows: int = 7) -> None:
     monkeypatch.setattr(portions, "_REPLIES", replies)
-    monkeypatch.setattr(portions, "_AT_ONCE", 3)
+    monkeypatch.setattr(store, "_CHUNK", 3)
     monkeypatch.setattr(parts, "ROWS_A_PART", rows)
 
 

@@ -13,11 +13,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.reduction import DupFd, ForkingPickler
-from pickle import PickleBuffer, PicklingError
 from typing import Any, NamedTuple
 
 from rlfocal.errors import ConfigError
-from rlfocal.executor.messages import REMEDY
+from rlfocal.executor.messages import sending
 
 __all__ = ["Handle", "Mapped", "mapped"]
 
@@ -56,8 +55,10 @@ class Mapped(NamedTuple):
 class _Apart(ForkingPickler):
     """Leaves arrays out, and hands them over."""
 
-    def __init__(self, file: io.BytesIO, arrays: list[PickleBuffer]) -> None:
-        super(ForkingPickler, self).__init__(file, protocol=5, buffer_callback=arrays.append)
+    def __init__(self, file: io.BytesIO, arrays: list[memoryview]) -> None:
+        super(ForkingPickler, self).__init__(
+            file, protocol=5, buffer_callback=lambda array: arrays.append(array.raw())
+        )
         self.dispatch_table = ForkingPickler(io.BytesIO()).dispatch_table
 
 
@@ -68,12 +69,10 @@ def mapped(value: object) -> Iterator[tuple[Mapped, Handle]]:
     Raises:
         ConfigError: it cannot be sent to another process, or there is no room for it.
     """
-    arrays: list[PickleBuffer] = []
+    arrays: list[memoryview] = []
     rest = io.BytesIO()
-    try:
+    with sending():
         _Apart(rest, arrays).dump(value)
-    except (PicklingError, AttributeError, TypeError) as exc:
-        raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
     handle = _file()
     try:
         try:
@@ -87,16 +86,15 @@ def mapped(value: object) -> Iterator[tuple[Mapped, Handle]]:
         os.close(handle)
 
 
-def _written(handle: int, arrays: list[PickleBuffer]) -> tuple[tuple[int, int], ...]:
+def _written(handle: int, arrays: list[memoryview]) -> tuple[tuple[int, int], ...]:
     places, at = [], 0
     with os.fdopen(handle, "wb", closefd=False) as file:
         for array in arrays:
             file.write(bytes(-at % _ALIGN))
             at += -at % _ALIGN
-            with array.raw() as raw:
-                file.write(raw)
-                places.append((at, at + raw.nbytes))
-                at += raw.nbytes
+            file.write(array)
+            places.append((at, at + array.nbytes))
+            at += array.nbytes
         file.write(b"\0")  # nothing can be mapped of an empty file
     return tuple(places)
 

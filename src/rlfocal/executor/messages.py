@@ -7,19 +7,33 @@ engine takes it for a failure of its own and runs the job again.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
 from pickle import PicklingError
 from typing import Any, NoReturn
 
 from rlfocal.errors import ConfigError, RlfocalError
 
-__all__ = ["REMEDY", "opened", "outcome", "packed", "read", "unpacked"]
+__all__ = ["REMEDY", "opened", "outcome", "packed", "read", "sending", "unpacked"]
 
 REMEDY = (
     "define its class or function at the top of a module (not inside a function, no lambda, no "
     "open file or lock), or use one job"
 )
+
+
+@contextmanager
+def sending() -> Iterator[None]:
+    """Around whatever makes something ready for another process.
+
+    Raises:
+        ConfigError: it cannot be sent.
+    """
+    try:
+        yield
+    except (PicklingError, AttributeError, TypeError) as exc:
+        raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
 
 
 def packed(value: object) -> memoryview:
@@ -28,10 +42,8 @@ def packed(value: object) -> memoryview:
     Raises:
         ConfigError: it cannot be sent.
     """
-    try:
+    with sending():
         return ForkingPickler.dumps(value)
-    except (PicklingError, AttributeError, TypeError) as exc:
-        raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
 
 
 def unpacked(message: bytes) -> Any:

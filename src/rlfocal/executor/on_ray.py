@@ -18,7 +18,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.executor.addresses import check_reachable
 from rlfocal.executor.crews import Death, hand_out
 from rlfocal.executor.makes import make
-from rlfocal.executor.messages import REMEDY, outcome, packed
+from rlfocal.executor.messages import REMEDY, outcome, packed, sending
 from rlfocal.extras import need
 
 __all__ = ["RayExecutor"]
@@ -109,10 +109,8 @@ class _Crew:
         Raises:
             ConfigError: it cannot be sent.
         """
-        try:
+        with sending():
             self._setup = self._ray.put((function, shared))
-        except TypeError as exc:
-            raise ConfigError(f"cannot be sent to another process: {exc}; {REMEDY}") from exc
 
     def complete(self) -> None:
         """Call for as many actors as there are CPUs and jobs; each starts when a CPU is free."""

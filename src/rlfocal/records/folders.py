@@ -187,6 +187,11 @@ def queries_in(path: str | Path, *, answers: str | None) -> tuple[Path, DatasetI
     return file, info if answers is None else info.model_copy(update={"answers": answers})
 
 
+def short_id(prompt: str) -> str:
+    """The id of a query that has none, 12 hexadecimal digits; equal prompts share it."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:12]
+
+
 def _ids_of(prompts: pa.ChunkedArray) -> pa.Array:
     """An id for each prompt; repeats are numbered."""
     texts = [str(prompt) for prompt in prompts.to_pylist()]
@@ -194,7 +199,7 @@ def _ids_of(prompts: pa.ChunkedArray) -> pa.Array:
     ids = []
     for text in texts:
         seen[text] += 1
-        short = hashlib.sha256(text.encode()).hexdigest()[:12]
+        short = short_id(text)
         ids.append(short if seen[text] == 1 else f"{short}-{seen[text]}")
     return pa.array(ids)
 

@@ -95,7 +95,7 @@ class _Faults:
         self.call = 0
         """Place of the call that is checked."""
         self._left = dict.fromkeys(Fault, MOST)
-        self._known: dict[int, str] = {}
+        self._known: dict[Schema, str] = {}
 
     def takes(self, fault: Fault) -> bool:
         """Whether one more of a kind is kept; where it is not, nothing need be worked out."""
@@ -109,9 +109,9 @@ class _Faults:
 
     def known(self, schema: Schema) -> str:
         """The first values of a schema's enum, in words; each may be long, so written once."""
-        if id(schema) not in self._known:
-            self._known[id(schema)] = ", ".join(_shown(one) for one in schema.enum[:20])
-        return self._known[id(schema)]
+        if schema not in self._known:
+            self._known[schema] = ", ".join(_shown(one) for one in schema.enum[:20])
+        return self._known[schema]
 
 
 def _check(arguments: dict[str, JSON], schema: Schema, faults: _Faults) -> None:

@@ -20,7 +20,7 @@ from rlfocal.records.database.readings import fresh_readings, in_turn
 from rlfocal.records.database.rows import StoredResponse
 from rlfocal.records.database.schema import queries as queries_table
 from rlfocal.records.database.schema import responses as responses_table
-from rlfocal.records.database.store import Database
+from rlfocal.records.database.store import Database, chunks
 from rlfocal.records.samples import agreed
 from rlfocal.records.schema import JUDGING, SIGNAL
 from rlfocal.tokens import TokenLogprobs
@@ -29,7 +29,7 @@ __all__ = ["Portion", "portions"]
 
 _REPLIES = 20_000
 """As many as a portion has at most where every member replied once."""
-_MOST_QUERIES, _AT_ONCE = 2000, 2000
+_MOST_QUERIES = 2000
 _Labels = dict[str, set[str | None]]
 _log = logging.getLogger(__name__)
 
@@ -142,7 +142,8 @@ def _queries(
 ) -> tuple[list[_Query], _Labels]:
     """These queries, as they go out; and the labels that their rows have, by digest."""
     q = queries_table.c
-    wanted = {(query_id, key): [] for query_id, key in identities}  # type: dict[tuple[str, str], list[dict[str, Any]]]
+    wanted: dict[tuple[str, str], list[dict[str, Any]]]
+    wanted = {(query_id, key): [] for query_id, key in identities}
     first: dict[str, tuple[str, str]] = {}
     names = sorted({query_id for query_id, _ in wanted})
     statement = sa.select(queries_table).where(q.query_id.in_(names)).order_by(q.position)
@@ -175,7 +176,7 @@ def _add_replies(
     r, q = responses_table.c, queries_table.c
     live: set[str] = set()
     with database.connections.read() as connection:
-        for keys in _parts(sorted(targets)):
+        for keys in chunks(targets):
             statement = sa.select(responses_table).where(
                 r.query_key.in_(keys), r.member.in_(list(chosen))
             )
@@ -186,15 +187,10 @@ def _add_replies(
                     for query in targets[reply.query_key]:
                         query.add(reply)
                     live.add(reply.query_key)
-        for keys in _parts(sorted(live - judged.keys())):
+        for keys in chunks(live - judged.keys()):
             labels = sa.select(q.query_key, q.label).where(q.query_key.in_(keys)).distinct()
             for key, label in connection.execute(labels):
                 judged.setdefault(key, set()).add(label)
-
-
-def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), _AT_ONCE):
-        yield keys[start : start + _AT_ONCE]
 
 
 def _row(

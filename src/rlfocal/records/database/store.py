@@ -113,7 +113,7 @@ class Database(OpenTables):
         r = responses.c
         found: dict[str, tuple[str | None, str | None]] = {}
         with self.connections.read() as connection:
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 statement = sa.select(r.key, r.text, r.answer).where(r.key.in_(chunk))
                 found.update({key: (t, a) for key, t, a in connection.execute(statement)})
         return found
@@ -131,7 +131,7 @@ class Database(OpenTables):
         """The responses to those of the keys that have one."""
         found = {}
         with self.connections.read() as connection:
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 statement = sa.select(responses).where(responses.c.key.in_(chunk))
                 for row in map(dict, connection.execute(statement).mappings()):
                     key = row.pop("key")
@@ -155,7 +155,7 @@ class Database(OpenTables):
             return 0
         with self.connections.write() as connection:
             new = self._insert_new(connection, responses, values, "key")
-            for chunk in _chunks(row["key"] for row in values):
+            for chunk in chunks(row["key"] for row in values):
                 connection.execute(claims.delete().where(claims.c.key.in_(chunk)))
             if spent is not None:
                 note_spent(connection, *spent)
@@ -283,7 +283,7 @@ class Database(OpenTables):
             if keys is None:
                 connection.execute(mine)
                 return
-            for chunk in _chunks(keys):
+            for chunk in chunks(keys):
                 connection.execute(mine.where(claims.c.key.in_(chunk)))
 
     def owners(self) -> list[str]:
@@ -372,12 +372,12 @@ def _present(
     """Those of the keys that the statement finds in its one column."""
     column = statement.selected_columns[0]
     found: set[str] = set()
-    for chunk in _chunks(keys):
+    for chunk in chunks(keys):
         found.update(connection.scalars(statement.where(column.in_(chunk))))
     return found
 
 
-def _chunks(keys: Iterable[str]) -> Iterator[list[str]]:
+def chunks(keys: Iterable[str]) -> Iterator[list[str]]:
     """The distinct keys in order, as many at a time as a statement takes."""
     listed = sorted(set(keys))
     for start in range(0, len(listed), _CHUNK):

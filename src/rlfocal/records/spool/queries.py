@@ -22,7 +22,7 @@ from rlfocal.records.canonical import canonical_queries
 from rlfocal.records.checks import check_queries
 from rlfocal.records.files.formats import read_parts
 from rlfocal.records.files.parts import files_of
-from rlfocal.records.folders import queries_in, read_queries, report_unknown
+from rlfocal.records.folders import queries_in, read_queries, report_unknown, short_id
 from rlfocal.records.kinds import Kind
 from rlfocal.records.schema import QUERIES, normalise_queries
 from rlfocal.records.spool.rows import Rows, Spooled
@@ -125,7 +125,7 @@ class _Ids:
         self._short: list[NDArray[np.uint64]] = []
 
     def of(self, prompts: pa.ChunkedArray) -> pa.Array:
-        short = [hashlib.sha256(str(p).encode()).hexdigest()[:12] for p in prompts.to_pylist()]
+        short = [short_id(str(prompt)) for prompt in prompts.to_pylist()]
         self._short.append(np.array([int(name, 16) for name in short], np.uint64))
         return pa.array(short, pa.string())
 
