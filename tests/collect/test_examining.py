@@ -6,13 +6,16 @@ import asyncio
 import math
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 from tests.support.table_voices import asked
 
 from rlfocal.collect.examining import Examiner, examine
 from rlfocal.pool.blends.voices import END
+from rlfocal.records.built_in import localpool
 from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
 from rlfocal.records.database.examined import n_lacking
+from rlfocal.records.database.importing import import_dataset
 from rlfocal.records.signals.examined import signals_of
 from rlfocal.simulator.voices import TableVoice
 
@@ -124,3 +127,15 @@ def test_equal_replies_are_read_once(tmp_path: Path) -> None:
     assert told.n_replies == 5
     assert isinstance(one.voice, TableVoice)
     assert len(one.voice.asked) == 2 * 4  # three letters and the end, with the question and without
+
+
+def test_imported_replies_are_read_like_collected_ones(tmp_path: Path) -> None:
+    """Beside them, in one database; where two questions read alike, the replies to both."""
+    url = database_with(tmp_path, {("a?", "right"): "bb"})
+    data = localpool()
+    with open_database(url) as database:
+        import_dataset(database, data)
+        told = asyncio.run(examine(database, [examiner()], members=["right", "gemma-270m"]))
+        assert n_lacking(database, signals_of("ex-1"), members=["right", "gemma-270m"]) == 0
+    texts = data.responses.filter(pc.field("member") == "gemma-270m").column("text")
+    assert told.n_replies + told.n_skipped == 1 + sum(bool(text) for text in texts.to_pylist())

@@ -45,27 +45,52 @@ def unread(
         signals: names.
         members: whose; None for all.
     """
-    q, r = queries.c, responses.c
+    q = queries.c
     first = sa.select(sa.func.min(q.position)).group_by(q.query_key)
-    keys = sa.select(q.query_key, q.prompt, q.choices).where(q.position.in_(first))
     with database.connections.read() as connection:
-        asked = list(connection.execute(keys.order_by(q.position)))
-    for start in range(0, len(asked), _AT_ONCE):
-        part = asked[start : start + _AT_ONCE]
-        statement = sa.select(r.key, r.query_key, r.member, r.text, r.finish, r.signals)
-        statement = statement.where(r.query_key.in_([key for key, _, _ in part]))
-        if members is not None:
-            statement = statement.where(r.member.in_(list(members)))
-        found: dict[str, list[Unread]] = {}
+        positions = sorted(connection.scalars(first))
+    for start in range(0, len(positions), _AT_ONCE):
+        wanted = q.position.in_(positions[start : start + _AT_ONCE])
+        statement = sa.select(q.query_key, q.prompt, q.choices).where(wanted).order_by(q.position)
         with database.connections.read() as connection:
-            rows = list(connection.execute(statement.order_by(r.member, r.sample)))
-        for key, query_key, member, text, finish, has in rows:
-            lacks = tuple(name for name in signals if name not in (has or {}))
-            if text and lacks:
-                found.setdefault(query_key, []).append(Unread(key, member, text, finish, lacks))
-        for query_key, prompt, choices in part:
+            asked = list(connection.execute(statement))
+        found = _lacking(database, [key for key, _, _ in asked], signals, members)
+        for query_key, prompt, choices in asked:
             if query_key in found:
                 yield Asked(prompt, tuple(choices or ()), found[query_key])
+
+
+def _lacking(
+    database: Database,
+    query_keys: Sequence[str],
+    signals: Sequence[str],
+    members: Collection[str] | None,
+) -> dict[str, list[Unread]]:
+    """By the query's key: replies that lack some of the signals, collected or imported.
+
+    An imported reply hangs on the digest of its own query, not on what is read alike.
+    """
+    q, r = queries.c, responses.c
+    found: dict[str, list[Unread]] = {}
+    with database.connections.read() as connection:
+        same = sa.select(q.digest, q.query_key).where(q.query_key.in_(query_keys))
+        owner = {digest: key for digest, key in connection.execute(same)}
+        owner |= {key: key for key in query_keys}
+        keys = list(owner)
+        for start in range(0, len(keys), _AT_ONCE):
+            some = r.query_key.in_(keys[start : start + _AT_ONCE])
+            statement = sa.select(r.key, r.query_key, r.member, r.text, r.finish, r.signals)
+            statement = statement.where(some, r.text.is_not(None), r.text != "")
+            if members is not None:
+                statement = statement.where(r.member.in_(list(members)))
+            for key, query_key, member, text, finish, has in connection.execute(
+                statement.order_by(r.member, r.sample)
+            ):
+                lacks = tuple(name for name in signals if name not in (has or {}))
+                if lacks:
+                    reply = Unread(key, member, text, finish, lacks)
+                    found.setdefault(owner[query_key], []).append(reply)
+    return found
 
 
 def n_lacking(
