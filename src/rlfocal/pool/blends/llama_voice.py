@@ -30,6 +30,10 @@ _ENDS = (
 """Tokens that end a reply, in the words of the models that have them."""
 _SHORT = 64
 """Bytes of a piece whose spelling is kept."""
+_PLAIN = "a"
+"""A whole character that every model has a token for."""
+_CERTAIN = 1000.0
+"""Nats by which a token is favoured so that it is the one that is drawn."""
 _STARTING_S = 30.0
 """In its first seconds a server may refuse to tokenise."""
 
@@ -48,6 +52,7 @@ class LlamaVoice:
         self._server = LlamaServer(self._settings)
         self._session: aiohttp.ClientSession | None = None
         self._ends: frozenset[int] = frozenset()
+        self._drawn = 0
         self._spelled: dict[bytes, list[int]] = {}
 
     async def __aenter__(self) -> Self:
@@ -72,6 +77,7 @@ class LlamaVoice:
                 if len(special) == 1 and special != await self._tokens(text):
                     found.add(special[0][0])
             self._ends = frozenset(found)
+            self._drawn = (await self._tokens(_PLAIN))[-1][0]
         except BaseException:
             await self.close()
             raise
@@ -106,6 +112,9 @@ class LlamaVoice:
         body = {
             "prompt": list(ids), "n_predict": 1, "n_probs": N_NAMED, "temperature": 0.0,
             "cache_prompt": True, "id_slot": 0,
+            # Where the token that is drawn is a part of a character, llama.cpp tells of none. So
+            # always the same whole one is drawn; what is told of all is as it was.
+            "logit_bias": [[self._drawn, _CERTAIN]],
         }  # fmt: skip
         found = await self._called("POST", "/completion", body)
         try:
