@@ -33,4 +33,5 @@ def test_it_goes_on_from_within_a_character(models_folder: Path, name: str) -> N
     found, n_asked = asyncio.run(read())
     assert found.n_tokens == n_asked > len(PICTURES)
     assert found.n_bytes == len(PICTURES.encode())
-    assert math.isfinite(found.per_byte) and found.per_byte < 0
+    assert math.isfinite(found.per_byte)
+    assert found.per_byte < 0
