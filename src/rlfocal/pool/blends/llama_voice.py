@@ -34,6 +34,8 @@ _PLAIN = "a"
 """A whole character that every model has a token for."""
 _CERTAIN = 1000.0
 """Nats by which a token is favoured so that it is the one that is drawn."""
+_IDLE_S = 2.0
+"""A connection that was idle for longer is opened anew: the server closes them after five."""
 _STARTING_S = 30.0
 """In its first seconds a server may refuse to tokenise."""
 
@@ -65,6 +67,7 @@ class LlamaVoice:
         await asyncio.to_thread(self._server.load)
         self._session = aiohttp.ClientSession(
             self._server.address,
+            connector=aiohttp.TCPConnector(keepalive_timeout=_IDLE_S),
             headers={"Authorization": f"Bearer {self._server.key}"},
             timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
         )
@@ -182,9 +185,11 @@ class LlamaVoice:
         if self._session is None:
             raise RuntimeError("open the voice first: async with voice: ...")
         try:
-            async with self._session.request(method, path, json=body) as reply:
-                found = await reply.json(content_type=None)
-                status = reply.status
+            try:
+                status, found = await self._sent(self._session, method, path, body)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                # Closed just then, on a busy machine; what is asked may be asked again.
+                status, found = await self._sent(self._session, method, path, body)
         except TimeoutError as exc:
             raise MemberError(
                 f"'{self.name}': no reply in {self._settings.timeout_s:g} s; raise timeout_s",
@@ -200,6 +205,13 @@ class LlamaVoice:
         if status != 200 or not isinstance(found, dict):
             raise self._refused(found, status)
         return found
+
+    @staticmethod
+    async def _sent(
+        session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> tuple[int, Any]:
+        async with session.request(method, path, json=body) as reply:
+            return reply.status, await reply.json(content_type=None)
 
     def _refused(self, found: Any, status: int) -> MemberError:
         error = found.get("error") if isinstance(found, dict) else None
