@@ -452,3 +452,21 @@ def test_evaluate_hides_tasks_as_a_gateway_does(run: Any, folder: Path, tmp_path
     ran = run("evaluate", out, folder, "--tasks", "both")
     assert ran.code == 2
     assert "'both' is not one of 'given', 'hidden'" in ran.err
+
+
+def test_a_training_in_processes_says_and_learns_the_same(
+    run: Any, folder: Path, tmp_path: Path
+) -> None:
+    ran = [
+        run("train", folder, "--strategy", "best-of", "-o", tmp_path / name, *words)
+        for name, words in (("a", ()), ("b", ("--on", "processes:2")))
+    ]
+    assert [one.code for one in ran] == [0, 0], ran[1].err
+    assert ran[0].out.replace(f"{tmp_path}/a", f"{tmp_path}/b") == ran[1].out
+    # The name of the file of weights tells what is in it.
+    names = [{path.name for path in (tmp_path / name).glob("weights-*")} for name in "ab"]
+    assert len(names[0]) == 1
+    assert names[0] == names[1]
+    wrong = run("train", folder, "-o", tmp_path / "c", "--on", "moon:1")
+    assert wrong.code == 2
+    assert "--on moon:1: no such place" in wrong.err

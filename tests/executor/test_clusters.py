@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import far_jobs
+import numpy as np
 import pytest
 
+import rlfocal
 from rlfocal.bench import EvalProtocol, run_bench
 from rlfocal.errors import ConfigError, RlfocalError
 from rlfocal.executor import ProcessExecutor, executor_at
@@ -173,6 +175,14 @@ def test_a_benchmark_gives_the_same_rows_though_a_worker_is_lost(
     there = run_bench(table, names, protocol, executor=executor_at(grid.on), on_progress=lose)
     assert lost
     assert there.per_query.equals(here.per_query)
+
+
+def test_a_training_comes_to_the_same_anywhere(grid: Grid) -> None:
+    here = rlfocal.train("localpool", "best-of").strategy.state()
+    there = rlfocal.train("localpool", "best-of", executor=executor_at(grid.on)).strategy.state()
+    assert here.keys() == there.keys()
+    for name, array in here.items():
+        np.testing.assert_array_equal(array, there[name])
 
 
 def test_workers_that_join_are_given_jobs(dask_alone: Alone) -> None:

@@ -12,9 +12,19 @@ from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import check_state
 from rlfocal.errors import CheckpointError, ConfigError, NotApplicable
+from rlfocal.executor import ProcessExecutor
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
+from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.best_of import BestOf
-from rlfocal.strategies.verdicts import Choice, Judged, Verdict, settle
+from rlfocal.strategies.verdicts import (
+    Choice,
+    Judged,
+    Judging,
+    Rival,
+    Verdict,
+    out_of_fold,
+    settle,
+)
 
 PRICES = (0.1, 0.0)
 
@@ -27,6 +37,36 @@ def judged(score: list[float], cost: float = 1.0, times: int = 1) -> Judged:
 def table_of(accuracy: list[list[float]], n_queries: int = 300, seed: int = 0) -> ResponseTable:
     model = PoolModel(accuracy=accuracy, n_options=4)
     return build_table(simulate(model, n_queries, rng=np.random.default_rng(seed)), encode=None)
+
+
+# The evidence -------------------------------------------------------------------------------------
+
+
+def test_each_query_is_judged_by_who_did_not_see_it() -> None:
+    """Anywhere alike, and as one loop after another finds it."""
+    table = table_of([[0.8, 0.5, 0.6]], n_queries=90)
+    fold, rows = inner_folds(table, 3), np.flatnonzero(np.arange(90) % 4 > 0)
+    names, unit_cost, mu = ("best-single", "agreement-capped"), 2.0, 0.01
+    rivals = {name: Rival(Spec(name, {}), name != "best-single") for name in names}
+    judging = Judging(rivals, table, fold, rows, PRICES, unit_cost, mu)
+    steps = list[int]()
+    found = out_of_fold(judging, on_progress=lambda step: steps.append(step.step))
+    assert steps == list(range(7))
+    far = out_of_fold(judging, executor=ProcessExecutor(2))
+    assert list(found) == list(far) == list(names)
+    for name in names:
+        for p, price in enumerate(PRICES):
+            for place, row in enumerate(rows.tolist()):
+                fitted = create_strategy(Spec(name, {})).fit(
+                    table.take(fold != fold[row]), rng=np.random.default_rng(0)
+                )
+                if fitted.dial:
+                    fitted = fitted.at(price + mu if price else price)
+                alone = replay(fitted, table.take(np.array([row])))
+                expected = alone.score[0], alone.cost[0] / unit_cost, mu * alone.n_rounds[0]
+                assert [part[p, place] for part in found[name]] == pytest.approx(expected)
+        for here, there in zip(found[name], far[name], strict=True):
+            np.testing.assert_array_equal(here, there)
 
 
 # The rule -----------------------------------------------------------------------------------------

@@ -166,6 +166,7 @@ def train(
     encoder: Encoder | None = None,
     holdout: float | None = None,
     seed: int = 0,
+    executor: Executor | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """Train a strategy on recorded answers.
@@ -180,6 +181,7 @@ def train(
             `Checkpoint.was_trained_on`; None for the test queries of the data's own split, or a
             fifth where there is none; 0 trains on all of them.
         seed: one seed reproduces the run.
+        executor: where independent parts of the fit run, as of `benchmark`; None for here.
         on_progress: called while training goes on.
 
     Raises:
@@ -214,6 +216,7 @@ def train(
             table,
             seed=seed,
             encoder_spec=encode.spec if n_features else None,
+            executor=executor,
             on_progress=on_progress,
         )
         return load(folder)

@@ -22,6 +22,7 @@ from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Resumable, RunState, Spec, unmet
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.errors import CheckpointError, NotApplicable
+from rlfocal.executor import Executor
 from rlfocal.files import check_writable, replace_file
 from rlfocal.records import ResponseTable, calibrate
 
@@ -39,6 +40,7 @@ def train(
     *,
     seed: int = 0,
     encoder_spec: Mapping[str, str | int] | None = None,
+    executor: Executor | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train a strategy, or go on with an interrupted run, and write its checkpoint.
@@ -49,6 +51,7 @@ def train(
         table: labelled training queries, supports not yet calibrated.
         seed: source of all randomness.
         encoder_spec: how `table.features` were made; None for no features.
+        executor: where independent parts of the fit run; None for here. It changes no figure.
         on_progress: called after each step of what trains long.
 
     Returns:
@@ -65,7 +68,7 @@ def train(
     reason = unmet(strategy, table)
     if reason is not None:
         raise NotApplicable(f"{table.name}: {strategy.name} cannot be trained: {reason}")
-    strategy.on_progress = on_progress
+    strategy.executor, strategy.on_progress = executor, on_progress
     check_writable(folder)
     path = folder / _UNFINISHED
     if not strategy.training_table(table).n_queries:  # nor is anything calibrated on its labels

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rlfocal.bench.held_out import Parts
     from rlfocal.deliberation.progress import Progress
     from rlfocal.deliberation.protocol import Spec
+    from rlfocal.executor import Executor
 
 __all__ = ["train"]
 
@@ -54,6 +55,8 @@ def train(
         bool, option("--split", help="Train on the data set's own training split only.")
     ] = False,
     seed: Annotated[int, option(min=0, help="One seed reproduces the run.")] = 0,
+    on: common.On = None,
+    jobs: common.Jobs = None,
     overwrite: Annotated[
         bool, option("--overwrite", help="Replace a finished checkpoint.")
     ] = False,
@@ -82,6 +85,7 @@ def train(
     made = create_strategy(spec)  # a mistake in it is found before any work
     check_writable(output)
     _refuse_finished(output, overwrite=overwrite)
+    executor = common.executor_of(on, jobs)
     _, table = common.load_table(
         data, pool, members, with_features=True, cost=cost, complete=complete
     )
@@ -90,7 +94,7 @@ def train(
     parts = hold_out(table, made, holdout, split=split)
     for note in parts.notes:
         remark(f"note: {note}")
-    _train(output, parts, spec, seed=seed, data=data)
+    _train(output, parts, spec, executor, seed=seed, data=data)
 
 
 def _set(settings: dict[str, Any], text: str) -> None:
@@ -109,7 +113,9 @@ def _set(settings: dict[str, Any], text: str) -> None:
         settings[last] = value
 
 
-def _train(output: Path, parts: Parts, spec: Spec, *, seed: int, data: str) -> None:
+def _train(
+    output: Path, parts: Parts, spec: Spec, executor: Executor, *, seed: int, data: str
+) -> None:
     """Train, measure on what was held out, and say what came of it."""
     from rlfocal.bench.summaries.training import summarise_training
     from rlfocal.checkpoint import load_checkpoint
@@ -129,7 +135,8 @@ def _train(output: Path, parts: Parts, spec: Spec, *, seed: int, data: str) -> N
         try:
             path = train_to_disk(
                 output, spec, train,
-                seed=seed, encoder_spec=HashingEncoder().spec, on_progress=_Steps(shown),
+                seed=seed, encoder_spec=HashingEncoder().spec, executor=executor,
+                on_progress=_Steps(shown),
             )  # fmt: skip
         except KeyboardInterrupt:
             if (output / "checkpoint.json").exists():
@@ -138,8 +145,9 @@ def _train(output: Path, parts: Parts, spec: Spec, *, seed: int, data: str) -> N
         loaded = load_checkpoint(output)
         shown.begin("measuring it, and simple strategies beside it")
         found = summarise_training(
-            loaded, train, held_out, on_progress=lambda done, total, _: shown.move(done, total)
-        )
+            loaded, train, held_out, executor=executor,
+            on_progress=lambda done, total, _: shown.move(done, total),
+        )  # fmt: skip
     remark(f"checkpoint: {path.parent}")
     show_trained(loaded, found, n_held_out=held_out.n_queries, folder=output, data=data)
 

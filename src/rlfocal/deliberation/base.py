@@ -19,6 +19,7 @@ from rlfocal.deliberation.protocol import Need, Spec, State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, Memory, View
 from rlfocal.errors import ConfigError, nearest
+from rlfocal.executor import Executor
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 
 __all__ = ["Acting", "Base", "OneRound"]
@@ -74,6 +75,9 @@ class Base:
     """Lambda, the price of an average call that it was set by; None where it was set otherwise."""
     on_progress: Callable[[Progress], None] | None = None
     """Called while it is fitted, where that takes long."""
+    executor: Executor | None = None
+    """Where parts of its fit that do not depend on one another run; None for here. It changes no
+    figure."""
 
     if TYPE_CHECKING:  # not at run time: a point of comparison derives from this, too
         measured_: NDArray[np.float64]

@@ -119,7 +119,8 @@ class RlFocal(Trained):
         decider = trainer.averaged_decider()
         fallback = fit_fallback(
             trainer.fitted_pool, decider, trainer.table, self.config,
-            rng=np.random.default_rng(trainer.seed), on_progress=trainer.tell,
+            rng=np.random.default_rng(trainer.seed), executor=self.executor,
+            on_progress=trainer.tell,
         )  # fmt: skip
         return self.assemble(trainer.fitted_pool, decider, fallback)
 

@@ -29,6 +29,7 @@ from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import State, unmet
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
+from rlfocal.executor import Executor
 from rlfocal.focal.ask_all import AskAll
 from rlfocal.focal.posterior_threshold import (
     CURVE_ROWS,
@@ -47,6 +48,8 @@ from rlfocal.strategies.verdicts import (
     Candidate,
     Choice,
     Judged,
+    Judging,
+    Rival,
     out_of_fold,
     settle,
     verdict_arrays,
@@ -57,7 +60,7 @@ from rlfocal.strategies.verdicts import (
 __all__ = ["LEARNED", "fallback_layout", "fallback_state", "fit_fallback", "restore_fallback"]
 
 
-class _Rival(NamedTuple):
+class _Simple(NamedTuple):
     """A strategy without Fusion, and where it may act."""
 
     make: Callable[[], Base]
@@ -68,10 +71,10 @@ class _Rival(NamedTuple):
 
 
 _SIMPLE = {
-    BestSingle.name: _Rival(BestSingle),
-    BestSinglePerTask.name: _Rival(BestSinglePerTask),
-    CappedAgreement.name: _Rival(CappedAgreement, one_by_one=True, free=False),
-    Stacking.name: _Rival(Stacking),
+    BestSingle.name: _Simple(BestSingle),
+    BestSinglePerTask.name: _Simple(BestSinglePerTask),
+    CappedAgreement.name: _Simple(CappedAgreement, one_by_one=True, free=False),
+    Stacking.name: _Simple(Stacking),
 }
 _NAMES = (LEARNED, AskAll.name, PosteriorThreshold.name, *_SIMPLE)
 """Names of policies that can act; arrays refer to them by place."""
@@ -90,7 +93,8 @@ def fit_fallback(
     config: RlFocalConfig,
     *,
     rng: np.random.Generator,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    executor: Executor | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> Choice:
     """Judge every policy at every price.
 
@@ -100,7 +104,8 @@ def fit_fallback(
         table: the training queries.
         config: says which prices there are; the least one stands in for 0 with the Decider.
         rng: picks the queries that judge and seeds what is stochastic.
-        on_progress: called before each simple rival is tried, and when all are.
+        executor: where simple rivals are fitted for it; None for here. It changes no figure.
+        on_progress: called as simple rivals are fitted.
 
     Returns:
         The policy chosen at each price, and the candidates; the learned policy is not among these.
@@ -125,17 +130,17 @@ def fit_fallback(
         judged[PosteriorThreshold.name] = _thresholds(walks, fold[rows], prices, mu)
         threshold = PosteriorThreshold(config).assemble(fitted_pool, Curve.of(walks))
         candidates[PosteriorThreshold.name] = Candidate(threshold, one_by_one=True)
-    for done, (name, rival) in enumerate(_SIMPLE.items()):
-        on_progress(Progress("rivals", done, len(_SIMPLE)))
-        made = rival.make()
-        if unmet(made, table) is None and (one_by_one or not rival.one_by_one):
-            judged[name] = out_of_fold(
-                rival.make, table, fold, rows, prices,
-                unit_cost=unit_cost, round_price=mu, one_by_one=rival.one_by_one,
-            )  # fmt: skip
-            fitted = made.fit(made.training_table(table), rng=rng)
-            candidates[name] = Candidate(fitted, rival.one_by_one)
-    on_progress(Progress("rivals", len(_SIMPLE), len(_SIMPLE)))
+    made = {
+        name: strategy
+        for name, rival in _SIMPLE.items()
+        if unmet(strategy := rival.make(), table) is None and (one_by_one or not rival.one_by_one)
+    }
+    rivals = {name: Rival(one.spec, _SIMPLE[name].one_by_one) for name, one in made.items()}
+    judging = Judging(rivals, table, fold, rows, prices, unit_cost, mu)
+    judged |= out_of_fold(judging, executor=executor, on_progress=on_progress)
+    for name, one in made.items():
+        fitted = one.fit(one.training_table(table), rng=rng)
+        candidates[name] = Candidate(fitted, rivals[name].one_by_one)
     return Choice(settle(judged, prices, free=_FREE, clear=_CLEAR), candidates, mu)
 
 

@@ -8,7 +8,6 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any, ClassVar, Self
 
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Acting, Base
 from rlfocal.deliberation.dial import PRICES, checked_price
-from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import Spec, State, unmet
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
@@ -28,6 +26,8 @@ from rlfocal.records.tables.folds import inner_folds
 from rlfocal.strategies.verdicts import (
     Candidate,
     Choice,
+    Judging,
+    Rival,
     out_of_fold,
     settle,
     verdict_arrays,
@@ -94,16 +94,14 @@ class BestOf(Base):
             raise NotApplicable("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
         fold = inner_folds(table, self.n_folds)
         rows = np.flatnonzero(table.scored.any(axis=1))
-        unit_cost = table.call_cost(dtype=np.float32)
-        judged, candidates = {}, {}
-        for done, name in enumerate(used):
-            if self.on_progress is not None:
-                self.on_progress(Progress("rivals", done, len(used)))
-            spec = self._specs[name]
-            judged[name] = out_of_fold(
-                partial(create_strategy, spec), table, fold, rows, self.dials, unit_cost=unit_cost
-            )
-            made = create_strategy(spec)
+        judging = Judging(
+            {name: Rival(self._specs[name]) for name in used},
+            table, fold, rows, self.dials, table.call_cost(dtype=np.float32),
+        )  # fmt: skip
+        judged = out_of_fold(judging, executor=self.executor, on_progress=self.on_progress)
+        candidates = {}
+        for name in used:
+            made = create_strategy(self._specs[name])
             candidates[name] = Candidate(made.fit(made.training_table(table), rng=rng))
         return self._choosing(Choice(settle(judged, self.dials, free=judged), candidates))
 

@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.deliberation.base import Base
-from rlfocal.deliberation.protocol import State
+from rlfocal.deliberation.progress import Progress
+from rlfocal.deliberation.protocol import Spec, State
+from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import Row
+from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 
 __all__ = [
-    "POINTS", "Candidate", "Choice", "Judged", "Verdict", "out_of_fold", "settle", "verdict_arrays",
-    "verdict_rows", "verdicts_from",
+    "POINTS", "Candidate", "Choice", "Judged", "Judging", "Rival", "Verdict", "out_of_fold",
+    "settle", "verdict_arrays", "verdict_rows", "verdicts_from",
 ]  # fmt: skip
 
 
@@ -161,42 +164,94 @@ class Choice(NamedTuple):
         return self._replace(candidates=changed)
 
 
+class Rival(NamedTuple):
+    """A strategy, not fitted yet, that is judged."""
+
+    spec: Spec
+    one_by_one: bool = False
+    """See `Candidate`."""
+
+
+class Judging(NamedTuple):
+    """Who is judged, on what."""
+
+    rivals: Mapping[str, Rival]
+    table: ResponseTable
+    """Labelled training queries."""
+    fold: IntArray
+    """int64[Q'], of every query of the table."""
+    rows: IntArray
+    """int64[Q], those that judge."""
+    prices: Sequence[float]
+    """P of them."""
+    unit_cost: float
+    """Cost that counts as one call, in the table's unit."""
+    round_price: float = 0.0
+    """mu."""
+
+
+class _Part(NamedTuple):
+    """A strategy, and the fold that it is not fitted on."""
+
+    name: str
+    fold: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, without inner fold {self.fold}"
+
+
 def out_of_fold(
-    make: Callable[[], Base],
-    table: ResponseTable,
-    fold: IntArray,
-    rows: IntArray,
-    prices: Sequence[float],
+    judging: Judging,
     *,
-    unit_cost: float,
-    round_price: float = 0.0,
-    one_by_one: bool = False,
-) -> Judged:
-    """Replay a strategy on training queries, fitted without each query's fold.
+    executor: Executor | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Judged]:
+    """Replay strategies on training queries, each fitted without the query's fold.
 
     Args:
-        make: makes it, unfitted.
-        table: labelled training queries.
-        fold: int64[Q'], of every query of the table.
-        rows: int64[Q], those that judge.
-        prices: P of them.
-        unit_cost: cost that counts as one call, in the table's unit.
-        round_price: mu.
-        one_by_one: see `Candidate`.
+        judging: who, on what.
+        executor: where they are fitted; None for here. It changes no figure.
+        on_progress: called after each fit, and before the first.
     """
-    score = np.zeros((len(prices), len(rows)), dtype=np.float32)
-    cost, charged = np.zeros_like(score), np.zeros_like(score)
-    for k in np.unique(fold[rows]):
-        fitted = make().fit(table.take(fold != k), rng=np.random.default_rng(0))
-        candidate, here = Candidate(fitted, one_by_one), fold[rows] == k
-        test, priced = table.take(rows[here]), fitted.dial == "price"
-        for p, price in enumerate(prices if priced else prices[:1]):
-            outcome = replay(candidate.at(price, round_price), test)
-            cells = np.ix_([p] if priced else np.arange(len(prices)), here)
-            score[cells] = outcome.score
-            cost[cells] = outcome.cost / np.float32(unit_cost)
-            charged[cells] = round_price * outcome.n_rounds
-    return Judged(score, cost, charged)
+    tell = on_progress or (lambda _: None)
+    folds = np.unique(judging.fold[judging.rows]).tolist()
+    parts = [_Part(name, k) for name in judging.rivals for k in folds]
+    shape = len(judging.prices), len(judging.rows)
+    judged = {
+        name: Judged(*(np.zeros(shape, dtype=np.float32) for _ in range(3)))
+        for name in judging.rivals
+    }
+    tell(Progress("rivals", 0, len(parts)))
+    found = (executor or SerialExecutor()).map(_judge, parts, shared=judging)
+    for done, (index, part) in enumerate(found, start=1):
+        name, k = parts[index]
+        for whole, own in zip(judged[name], part, strict=True):
+            assert isinstance(whole, np.ndarray)
+            whole[:, judging.fold[judging.rows] == k] = own
+        tell(Progress("rivals", done, len(parts)))
+    return judged
+
+
+def _judge(judging: Judging, part: _Part) -> Judged:
+    """What one earned on the queries of a fold."""
+    rival, table, prices = judging.rivals[part.name], judging.table, judging.prices
+    fitted = create_strategy(rival.spec).fit(
+        table.take(judging.fold != part.fold), rng=np.random.default_rng(0)
+    )
+    candidate = Candidate(fitted, rival.one_by_one)
+    test = table.take(judging.rows[judging.fold[judging.rows] == part.fold])
+    played = [
+        replay(candidate.at(price, judging.round_price), test)
+        for price in (prices if fitted.dial == "price" else prices[:1])
+    ]
+    # One without a price does the same at all.
+    played *= len(prices) // len(played)
+    unit_cost, round_price = np.float32(judging.unit_cost), judging.round_price
+    return Judged(
+        np.stack([one.score for one in played]).astype(np.float32),
+        np.stack([one.cost / unit_cost for one in played]).astype(np.float32),
+        np.stack([round_price * one.n_rounds for one in played]).astype(np.float32),
+    )
 
 
 def settle(

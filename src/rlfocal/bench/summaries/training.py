@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Outcome, Resumable, Spec, unmet
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import replay
-from rlfocal.records import BoolArray, ResponseTable
+from rlfocal.executor import Executor, SerialExecutor
+from rlfocal.records import BoolArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
 from rlfocal.records.tables.missing import missing_of
 from rlfocal.strategies.voting import rank_members
@@ -79,6 +80,7 @@ def summarise_training(
     train: ResponseTable,
     held_out: ResponseTable,
     *,
+    executor: Executor | None = None,
     on_progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> TrainingSummary | None:
     """Measure what was trained on the queries held out of its training.
@@ -87,7 +89,9 @@ def summarise_training(
         loaded: what was trained.
         train: the queries it was trained on, supports not calibrated.
         held_out: other queries of the same data.
-        on_progress: called with the simple strategies tried, all of them, and the last one's name.
+        executor: where simple strategies are fitted; None for here. It changes no figure.
+        on_progress: called with the fits of simple strategies done, all of them, and the last one's
+            name.
 
     Returns:
         None where so few queries were held out, or so few of them are recorded of those whom it
@@ -104,7 +108,7 @@ def summarise_training(
     single = None
     if loaded.strategy.name != BEST_SINGLE:
         single = _Column.of_member(best, test)
-    made = _best_simple(ready, loaded.strategy, on_progress)
+    made = _best_simple(ready, loaded.strategy, executor, on_progress)
     simple = None if made is None else _Column.of(made.name, replay(made, test), test)
     share = own.asked[own.measured].mean(axis=0)
     order = [n for n in np.argsort(-share, kind="stable").tolist() if share[n] > 0]
@@ -117,8 +121,27 @@ def summarise_training(
     )
 
 
+class _Trial(NamedTuple):
+    """Simple strategies, and the queries on which they are tried."""
+
+    specs: list[Spec]
+    table: ResponseTable
+    fold: IntArray
+    """int64[Q]."""
+
+
+class _Part(NamedTuple):
+    """A strategy by its number, and the fold that it is not fitted on."""
+
+    number: int
+    fold: int
+
+
 def _best_simple(
-    train: ResponseTable, trained: Base, on_progress: Callable[[int, int, str], None]
+    train: ResponseTable,
+    trained: Base,
+    executor: Executor | None,
+    on_progress: Callable[[int, int, str], None],
 ) -> Base | None:
     """The simple strategy that did best on inner folds, fitted on all training queries."""
     long = isinstance(trained, Resumable)
@@ -133,21 +156,29 @@ def _best_simple(
     fold = inner_folds(part, min(_N_FOLDS, n_groups))
     score = np.full((len(specs), part.n_queries), np.nan)
     calls = np.zeros(score.shape)
-    for s, spec in enumerate(specs):
-        on_progress(s, len(specs) + 1, spec.name)
-        for k in np.unique(fold):
-            here = fold == k
-            if not here.all():
-                outcome = replay(_fitted(spec, part.take(~here)), part.take(here))
-                score[s, here], calls[s, here] = outcome.score, outcome.n_calls
+    folds = [k for k in np.unique(fold).tolist() if not (fold == k).all()]
+    parts = [_Part(s, k) for s in range(len(specs)) for k in folds]
+    shared = _Trial(specs, part, fold)
+    found = (executor or SerialExecutor()).map(_tried, parts, shared=shared)
+    for done, (index, (own_score, own_calls)) in enumerate(found, start=1):
+        s, k = parts[index]
+        score[s, fold == k], calls[s, fold == k] = own_score, own_calls
+        on_progress(done, len(parts) + 1, specs[s].name)
     known = ~np.isnan(score).any(axis=0)
     if not len(specs) or not known.any():
         return None
     mean = score[:, known].mean(axis=1)
     near = np.flatnonzero(mean > mean.max() - 1e-9)
     best = specs[int(near[calls[near].mean(axis=1).argmin()])]
-    on_progress(len(specs), len(specs) + 1, best.name)
     return _fitted(best, train)
+
+
+def _tried(trial: _Trial, part: _Part) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Scores of a strategy on the queries of a fold, and its calls."""
+    here = trial.fold == part.fold
+    fitted = _fitted(trial.specs[part.number], trial.table.take(~here))
+    outcome = replay(fitted, trial.table.take(here))
+    return outcome.score, outcome.n_calls
 
 
 def _fitted(spec: Spec, table: ResponseTable) -> Base:
