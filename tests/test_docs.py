@@ -152,11 +152,12 @@ def test_a_command_that_does_not_exist_is_found(command: str) -> None:
 
 
 def self_contained() -> list[str]:
-    """README's commands on built-in data that take seconds."""
+    """Commands on built-in data that take seconds."""
     verbs = ("bench", "inspect", "diversity")
     return [
         shlex.join(words[1:])
-        for words in shell_lines(ROOT / "README.md")
+        for page in PAGES
+        for words in shell_lines(page)
         if words[0] == "rlfocal" and words[1] in verbs and words[2] in ("localpool", "demo")
         if not {"all", "rl-focal"} & {*words}
     ]
