@@ -24,7 +24,7 @@ import pytest
 
 from rlfocal.records import Dataset, build_table
 from rlfocal.records.built_in import localpool
-from rlfocal.records.folders import write_dataset
+from rlfocal.records.folders import read_dataset, write_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_S = 300
@@ -39,7 +39,8 @@ class Quick:
     """How a script is run, and what must stand in its output.
 
     DATA in an argument is the folder of a small data set, PARENT the folder that holds it, SCRATCH
-    an empty folder, MODELS that of local models, and BENCH the JSON of `rlfocal bench` on DATA.
+    an empty folder, MODELS that of local models, BENCH the JSON of `rlfocal bench` on DATA, and
+    EXAMINED DATA with what a model might say of the replies.
     """
 
     arguments: str
@@ -138,6 +139,14 @@ TABLE: Mapping[str, Quick] = {
         "--repeats 1 --data DATA",
         (rf"^( +{NUMBER}){{3}}  rlfocal --help$", rf"^( +{NUMBER}){{3}}  rlfocal inspect small$"),
         judges_speed=True,
+    ),
+    "cross_examination.py": Quick(
+        "EXAMINED --folds 2 --seeds 1 --strategies evidence-stacking,rl-focal-prior",
+        (
+            rf"^\| evidence-stacking \| {NUMBER} \| {NUMBER} \| {NUMBER} \[.*\] \|$",
+            rf"^\| mince \| \| {NUMBER} \| {NUMBER} \[",
+            rf"^\| plurality \| \| {NUMBER} \|  \|$",
+        ),
     ),
     "decision.py": Quick(
         "--quick",
@@ -453,6 +462,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def examined(data: Path, tmp_path: Path) -> Path:
+    """The same, with a stranger's likelihoods: the shorter a reply, the likelier."""
+    known = read_dataset(data)
+    said = pa.array([-0.1 * (n or 0) for n in known.responses["response_chars"].to_pylist()])
+    responses = known.responses
+    for name in ("signal_likely_x", "signal_cross_x"):
+        responses = responses.append_column(name, said)
+    write_dataset(Dataset("small", known.queries, responses, known.info), tmp_path / "examined")
+    return tmp_path / "examined"
+
+
+@pytest.fixture
 def bench(data: Path, tmp_path: Path) -> Path:
     """What `rlfocal bench` writes."""
     found = tmp_path / "found.json"
@@ -487,6 +508,8 @@ def test_quick_form(name: str, data: Path, tmp_path: Path, request: pytest.Fixtu
         places["MODELS"] = request.getfixturevalue("models_folder")
     if "BENCH" in quick.arguments:
         places["BENCH"] = request.getfixturevalue("bench")
+    if "EXAMINED" in quick.arguments:
+        places["EXAMINED"] = request.getfixturevalue("examined")
     arguments = [
         re.sub(r"^[A-Z]{4,}(?=/|$)", lambda found: str(places.get(found[0], found[0])), word)
         for word in shlex.split(quick.arguments)
