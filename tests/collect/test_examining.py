@@ -14,7 +14,7 @@ from rlfocal.collect.examining import Examiner, examine
 from rlfocal.pool.blends.voices import END
 from rlfocal.records.built_in import localpool
 from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
-from rlfocal.records.database.examined import n_lacking
+from rlfocal.records.database.examined import Who, n_lacking
 from rlfocal.records.database.importing import import_dataset
 from rlfocal.records.signals.examined import signals_of
 from rlfocal.simulator.voices import TableVoice
@@ -60,7 +60,7 @@ def database_with(folder: Path, replies: dict[tuple[str, str], str | None]) -> s
 
 def examiner(name: str = "ex-1", letters: tuple[bytes, ...] = LETTERS) -> Examiner:
     voice = ByPrompt(letters, knows)
-    return Examiner(name, voice, lambda question: asked(question.prompt))
+    return Examiner(Who(name, "key"), voice, lambda question: asked(question.prompt))
 
 
 def signals(url: str) -> dict[str, dict[str, float]]:

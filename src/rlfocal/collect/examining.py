@@ -4,11 +4,14 @@ Two numbers for each model that examines, per byte of the reply: `likely_MODEL`,
 after the question, and `cross_MODEL`, the same less what it is without the question, so that plain
 words are no merit. They are signals of a reply like any of a user's own. That models can judge one
 another's text so is the idea of MinCE in FuseLLM (arXiv:2401.10491).
+
+Read is the text alone, as the examiner itself would begin it: neither blanks around it nor where it
+ended, which a stop text or a limit may have decided, make one member's replies likelier than
+another's.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -20,24 +23,49 @@ from rlfocal.pool.blends.writing import Counts, Track
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Message, Request
 from rlfocal.records.database import Database, settings_key_of
-from rlfocal.records.database.examined import Asked, add_signals, remove_signals, unread
+from rlfocal.records.database.examined import (
+    Asked,
+    Who,
+    add_signals,
+    are_stored,
+    settle_who,
+    unread,
+)
 from rlfocal.records.signals.examined import signals_of
 
-__all__ = ["Examined", "Examiner", "examine", "settle_who_examines"]
+__all__ = ["Examined", "Examiner", "check_who_examines", "examine", "settle_who_examines", "who"]
+
+_FORM = 2
+"""Of the numbers; those of the first counted how replies end."""
+_PROBES = (Question("1 + 1 = ?"), Question("1 + 1 = ?", ("1", "2")))
+"""Questions that show how an examiner is asked."""
 
 
 class Examiner(NamedTuple):
     """A local model that reads replies."""
 
-    name: str
+    who: Who
     voice: Voice
     request: Callable[[Question], Request]
     """How it would be asked a question itself."""
+    lead: str = ""
+    """What stands before its own replies: a blank where it goes on with a text."""
 
     @classmethod
     def of(cls, member: LiveMember, voice: Voice) -> Examiner:
         """One that is asked in the words of a member."""
-        return cls(member.name, voice, lambda asked: member.request(asked, logprobs=False))
+        lead = " " if member.identity.get("api") == "completions" else ""
+        return cls(who(member), voice, lambda asked: member.request(asked, logprobs=False), lead)
+
+
+def who(member: LiveMember) -> Who:
+    """What an examiner's numbers depend on: which file reads, and in which words it is asked."""
+    served = {name: member.identity.get(name) for name in ("file", "api", "n_context")}
+    asked = [
+        [[turn.role, turn.content] for turn in member.request(probe, logprobs=False).messages]
+        for probe in _PROBES
+    ]
+    return Who(member.name, settings_key_of({"form": _FORM, **served, "asked": asked}))
 
 
 class Examined(NamedTuple):
@@ -49,35 +77,31 @@ class Examined(NamedTuple):
     n_bounded: int
     """Tokens of replies that a model did not name: they count as its least likely."""
     n_skipped: int = 0
-    """Replies that a model cannot read: longer than it takes, or of bytes that it cannot spell."""
+    """Replies that a model cannot read: longer than it takes, of bytes that it cannot spell, blank,
+    or to questions that offer functions to be called."""
 
 
-def settle_who_examines(
-    database: Database, members: Sequence[LiveMember], *, again: bool = False
-) -> None:
-    """Make sure that the numbers of an examiner are all of one model, asked in the same words.
-
-    Args:
-        database: the replies, with what was found of them.
-        members: who examines.
-        again: take away what another model of the same name has found.
+def check_who_examines(database: Database, examiners: Sequence[Who]) -> None:
+    """Make sure that the numbers under an examiner's name are its own.
 
     Raises:
-        ConfigError: another model of that name has examined replies, and `again` is not said.
+        ConfigError: another model of that name has examined replies, or one of which nothing is
+            known (numbers that were imported).
     """
-    for member in members:
-        note, key = f"examiner:{member.name}", settings_key_of(member.identity)
-        before = database.note(note)
-        if before not in (None, key):
-            columns = signals_of(member.name)
-            if not again:
-                raise ConfigError(
-                    f"'{member.name}' has examined replies as another model, or asked in other "
-                    f"words, and {' and '.join(columns)} would mix both; say --again to take these "
-                    "away and read all replies anew, or give the member another name"
-                )
-            remove_signals(database, columns)
-        database.set_note(note, key)
+    for one in examiners:
+        columns = signals_of(one.name)
+        if database.note(one.note) != one.key and are_stored(database, columns):
+            raise ConfigError(
+                f"'{one.name}' has examined replies as another model, or asked in other words, and "
+                f"{' and '.join(columns)} would mix both; say --again to take these away and read "
+                "all replies anew, or give the member another name"
+            )
+
+
+def settle_who_examines(database: Database, examiners: Sequence[Who]) -> None:
+    """Let these examine under their names; what others found under them is taken away."""
+    for one in examiners:
+        settle_who(database, one, signals_of(one.name))
 
 
 async def examine(
@@ -101,15 +125,16 @@ async def examine(
 
     Raises:
         MemberError: a model does not reply.
+        ConfigError: another process examines under one of the names as another model.
     """
     told = Examined(0, 0, 0)
-    names = [name for examiner in examiners for name in signals_of(examiner.name)]
+    names = [name for examiner in examiners for name in signals_of(examiner.who.name)]
     for asked in unread(database, names, members=members):
         if stopped():
             break
         for examiner in examiners:
             read = await _read(examiner, asked)
-            add_signals(database, read.signals)
+            add_signals(database, examiner.who, read.signals)
             told = Examined(
                 told.n_replies + len(read.signals),
                 told.n_tokens + read.counts.n_evaluated,
@@ -132,39 +157,37 @@ async def _read(examiner: Examiner, asked: Asked) -> _Read:
 
     All with the question first, then all without: each beginning stays in the model's cache.
     """
-    with_question, alone = signals_of(examiner.name)
-    texts = {
-        (reply.text, reply.finish == "stop")
-        for reply in asked.replies
-        if {with_question, alone}.intersection(reply.lacks)
-    }
+    with_question, alone = signals_of(examiner.who.name)
+    lacking = [r for r in asked.replies if {with_question, alone}.intersection(r.lacks)]
+    counts = Counts([0])
+    if asked.has_tools:  # it would have to be told of them as a member is
+        return _Read({}, counts, 0, len(lacking))
     request = examiner.request(Question(asked.prompt, asked.choices))
-    counts, n_bounded = Counts([0]), 0
-    per_byte: list[dict[tuple[str, bool], float]] = []
+    lead = "" if request.text.endswith((" ", "\n")) else examiner.lead
+    texts = sorted({text for reply in lacking if (text := reply.text.strip())})
+    n_bounded = 0
+    per_byte: list[dict[str, float]] = []
     for put in (request, Request((Message("user", ""),))):
         begun = await examiner.voice.begin(put)
-        said: dict[tuple[str, bool], float] = {}
-        for text, ends in sorted(texts):
+        said: dict[str, float] = {}
+        for text in texts:
             track = Track(examiner.voice, list(begun))
             try:
-                found = await likelihood(track, text.encode(), counts, 0, ends=ends)
+                found = await likelihood(track, (lead + text).encode(), counts, 0)
             except MemberError as exc:
                 if exc.failure != Failure.BAD_REQUEST:
                     raise
-                said[text, ends] = math.nan
                 continue
-            said[text, ends] = found.per_byte
+            said[text] = found.per_byte
             n_bounded += found.n_bounded
         per_byte.append(said)
-    signals: dict[str, dict[str, float]] = {}
-    n_skipped = 0
-    for reply in asked.replies:
-        read = reply.text, reply.finish == "stop"
-        if read not in texts:
-            continue
-        likely, plain = per_byte[0][read], per_byte[1][read]
-        if math.isfinite(likely) and math.isfinite(plain):
-            signals[reply.key] = {with_question: likely, alone: likely - plain}
-        else:
-            n_skipped += 1
-    return _Read(signals, counts, n_bounded, n_skipped)
+        texts = list(said)  # what it cannot read after a question need not be read without
+    signals = {
+        reply.key: {
+            with_question: per_byte[0][text],
+            alone: per_byte[0][text] - per_byte[1][text],
+        }
+        for reply in lacking
+        if (text := reply.text.strip()) in per_byte[1]
+    }
+    return _Read(signals, counts, n_bounded, len(lacking) - len(signals))

@@ -47,7 +47,7 @@ def examine(
     """
     import asyncio
 
-    from rlfocal.collect.examining import settle_who_examines
+    from rlfocal.collect.examining import check_who_examines, who
     from rlfocal.pool.building import LivePool
     from rlfocal.pool.endpoints import LlamaCppSettings
     from rlfocal.pool.settings import read_pool
@@ -78,7 +78,8 @@ def examine(
         known = database.member_names()
         if unknown := [name for name in names or () if name not in known]:
             raise ConfigError(f"--members: nothing of '{unknown[0]}' is stored in {db}")
-        settle_who_examines(database, chosen, again=again)
+        if not again:
+            check_who_examines(database, [who(member) for member in chosen])
         found, stopped = asyncio.run(_examine(database, chosen, local, columns, names))
     told = {
         "replies": found.n_replies, "replies skipped": found.n_skipped,
@@ -100,18 +101,24 @@ async def _examine(
     columns: Sequence[str],
     members: Sequence[str] | None,
 ) -> tuple[Examined, bool]:
-    """Examine; Ctrl-C and SIGTERM end after the question at hand."""
+    """Examine; Ctrl-C and SIGTERM end after the question at hand, a second one at once."""
     import asyncio
     from contextlib import AsyncExitStack
 
-    from rlfocal.collect.examining import Examiner
+    from rlfocal.collect.examining import Examiner, settle_who_examines
     from rlfocal.collect.examining import examine as read_all
     from rlfocal.pool.blends.llama_voice import LlamaVoice
 
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stopping, loop, task = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def stop() -> None:
+        if stopping.is_set():
+            task.cancel()
+        stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     try:
         async with AsyncExitStack() as opened:
             voices: dict[str, LlamaVoice] = {}  # by endpoint: members on one share its model
@@ -121,6 +128,8 @@ async def _examine(
                     voice = LlamaVoice(name, served[member.name])
                     voices[name] = await opened.enter_async_context(voice)
             examiners = [Examiner.of(one, voices[one.settings.endpoint]) for one in chosen]
+            # Only now, when all models are there: numbers of others are taken away.
+            settle_who_examines(database, [examiner.who for examiner in examiners])
             with progress("examine") as move:
                 found = await read_all(
                     database, examiners, members=members,
@@ -128,6 +137,8 @@ async def _examine(
                     stopped=stopping.is_set,
                 )  # fmt: skip
             return found, stopping.is_set()
+    except asyncio.CancelledError:  # insisted on: what was found is stored
+        raise KeyboardInterrupt from None
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

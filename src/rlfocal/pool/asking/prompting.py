@@ -15,7 +15,7 @@ from rlfocal.pool.asking.passed_back import for_member
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.asking.seeds import seed_of
 from rlfocal.pool.asking.templates import fill_halves
-from rlfocal.pool.asking.turns import system_as_user
+from rlfocal.pool.asking.turns import as_one_text, system_as_user
 from rlfocal.pool.member import OWN_SAMPLERS, MemberSettings, Shot
 from rlfocal.pool.reading.settings import ABOUT
 from rlfocal.pool.reading.showing import Showing, showing_of
@@ -129,30 +129,19 @@ def _with_text(text: str, parts: Sequence[Mapping[str, Any]]) -> tuple[Mapping[s
 
 
 def _text(member: MemberSettings, question: Question, shown: Showing | None) -> tuple[Message, ...]:
-    parts = [text for text in (member.system, question.system) if text]
+    turns = [Message("system", text) for text in (member.system, question.system) if text]
     for shot in _examples(member):
-        put = _put(member, shot.question, shot.options)
-        parts.append(_joined(put, shot.reply))
-    body: str | None = None
+        turns.append(Message("user", _put(member, shot.question, shot.options)))
+        turns.append(Message("assistant", shot.reply))
     history, asked = question.history, "" if question.whole else question.prompt
     if shown is not None and question.whole and history and history[-1].role == "user":
         history, asked = history[:-1], history[-1].content
     for turn in history:
-        if turn.role == "user":
-            if body is not None:
-                parts.append(body)
-            body = _put(member, turn.content)
-        elif turn.role == "system":  # nobody's reply, where it stands after what the user says
-            parts += [turn.content] if body is None else [body, turn.content]
-            body = None
-        else:
-            parts.append(turn.content if body is None else _joined(body, turn.content))
-            body = None
-    if body is not None:
-        parts.append(body)
+        own = _put(member, turn.content) if turn.role == "user" else turn.content
+        turns.append(replace(turn, content=own))
     if shown is not None or not question.whole:
-        parts.append(_read(member, asked, question.choices, shown, cue=True))
-    return (Message("user", "\n\n".join(parts)),)
+        turns.append(Message("user", _read(member, asked, question.choices, shown, cue=True)))
+    return (Message("user", as_one_text(turns)),)
 
 
 def _examples(member: MemberSettings) -> Sequence[Shot]:
@@ -183,10 +172,6 @@ def _read(
         return reading_text(member, "", shown)
     asked, end = _halves(member, prompt, choices)
     return reading_text(member, asked, shown) + end
-
-
-def _joined(body: str, reply: str) -> str:
-    return f"{body}{'' if body.endswith((' ', chr(10))) else ' '}{reply}"
 
 
 def _put(member: MemberSettings, prompt: str, choices: Sequence[str] = ()) -> str:

@@ -5,12 +5,12 @@ Knows nothing of templates or of servers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from rlfocal.pool.types import Message
 
-__all__ = ["system_as_user"]
+__all__ = ["as_one_text", "system_as_user"]
 
 
 def system_as_user(messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -41,3 +41,23 @@ def system_as_user(messages: Iterable[Message]) -> tuple[Message, ...]:
 def _begun_with(text: str, turn: Message) -> Message:
     parts = ({"type": "text", "text": text}, *turn.parts) if turn.parts else ()
     return replace(turn, content=f"{text}\n\n{turn.content}", parts=parts)
+
+
+def as_one_text(turns: Sequence[Message]) -> str:
+    r"""Turns as one text, a paragraph each, replies behind what they answer.
+
+    That is how a model without a chat template is asked.
+
+    >>> turns = [Message("user", "Q: 1 + 1?\nA:"), Message("assistant", "2")]
+    >>> as_one_text([*turns, Message("user", "Q: 2 + 1?\nA:")])
+    'Q: 1 + 1?\nA: 2\n\nQ: 2 + 1?\nA:'
+    """
+    parts, answerable = list[str](), False
+    for turn in turns:
+        if answerable and turn.role not in ("user", "system"):
+            blank = "" if parts[-1].endswith((" ", "\n")) else " "
+            parts[-1] += blank + turn.content
+        else:
+            parts.append(turn.content)
+        answerable = turn.role == "user"
+    return "\n\n".join(parts)

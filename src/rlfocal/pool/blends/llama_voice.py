@@ -14,6 +14,7 @@ from typing import Any, Self
 import aiohttp
 
 from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.asking.turns import as_one_text
 from rlfocal.pool.blends.voices import END, ContextFull, Proposal
 from rlfocal.pool.endpoints import LlamaCppSettings
 from rlfocal.pool.llama_cpp import LlamaServer
@@ -106,7 +107,7 @@ class LlamaVoice:
                 str(found.get("prompt", "")), add_special=True, parse_special=True
             )
         else:
-            tokens = await self._tokens(_as_one_text(request), add_special=True)
+            tokens = await self._tokens(as_one_text(request.messages), add_special=True)
         # Without a beginning of its own a model has to be told something.
         return [n for n, _ in tokens] or [min(self._ends)]
 
@@ -236,15 +237,6 @@ class LlamaVoice:
             f"'{self.name}': its tokenizer has no tokens for {what}; it cannot write with others",
             failure=Failure.BAD_REQUEST,
         )
-
-
-def _as_one_text(request: Request) -> str:
-    """Turns for a model without a chat template: each question begins a paragraph."""
-    parts = list[str]()
-    for message in request.messages:
-        between = "" if not parts else "\n" if message.role == "assistant" else "\n\n"
-        parts.append(between + message.content)
-    return "".join(parts)
 
 
 def _as_bytes(piece: object) -> bytes:

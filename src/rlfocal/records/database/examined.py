@@ -1,4 +1,7 @@
-"""Stored replies that are read again, and the numbers that are added to them."""
+"""Stored replies that are read again, and the numbers that are added to them.
+
+A note says what each examiner is, so that no two models' numbers stand under one name.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,26 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from rlfocal.records.database.schema import queries, responses
+from rlfocal.errors import ConfigError
+from rlfocal.records.database.schema import meta, queries, responses
 from rlfocal.records.database.store import Database
 
-__all__ = ["Asked", "Unread", "add_signals", "n_lacking", "remove_signals", "unread"]
+__all__ = ["Asked", "Who", "add_signals", "are_stored", "n_lacking", "settle_who", "unread"]
 
 _AT_ONCE = 200
 """Questions looked up at once."""
+
+
+class Who(NamedTuple):
+    """An examiner: under which name, and what it is."""
+
+    name: str
+    key: str
+
+    @property
+    def note(self) -> str:
+        """Under which name the key is noted."""
+        return f"examiner:{self.name}"
 
 
 class Unread(NamedTuple):
@@ -32,6 +48,8 @@ class Asked(NamedTuple):
 
     prompt: str
     choices: tuple[str, ...]
+    has_tools: bool
+    """Whether it offers functions to be called."""
     replies: list[Unread]
 
 
@@ -51,13 +69,14 @@ def unread(
         positions = sorted(connection.scalars(first))
     for start in range(0, len(positions), _AT_ONCE):
         wanted = q.position.in_(positions[start : start + _AT_ONCE])
-        statement = sa.select(q.query_key, q.prompt, q.choices).where(wanted).order_by(q.position)
+        columns = q.query_key, q.prompt, q.choices, q.tools
+        statement = sa.select(*columns).where(wanted).order_by(q.position)
         with database.connections.read() as connection:
             asked = list(connection.execute(statement))
-        found = _lacking(database, [key for key, _, _ in asked], signals, members)
-        for query_key, prompt, choices in asked:
+        found = _lacking(database, [row.query_key for row in asked], signals, members)
+        for query_key, prompt, choices, tools in asked:
             if query_key in found:
-                yield Asked(prompt, tuple(choices or ()), found[query_key])
+                yield Asked(prompt, tuple(choices or ()), tools is not None, found[query_key])
 
 
 def _lacking(
@@ -113,31 +132,55 @@ def n_lacking(
         )
 
 
-def add_signals(database: Database, found: Mapping[str, Mapping[str, float]]) -> None:
+def add_signals(database: Database, who: Who, found: Mapping[str, Mapping[str, float]]) -> None:
     """Add numbers to stored replies, beside those that they have.
 
     Args:
         database: where they are.
+        who: whose numbers they are.
         found: key of a reply → name → number, finite.
+
+    Raises:
+        ConfigError: another model has taken the name since.
     """
     r = responses.c
+    noted = sa.select(meta.c.value).where(meta.c.name == f"note:{who.note}")
     with database.connections.write() as connection:
+        if connection.scalar(noted) not in (None, who.key):
+            raise ConfigError(
+                f"'{who.name}' examines these replies as another model since, in another process; "
+                "what is stored is that one's"
+            )
         for key, more in found.items():
             has = connection.scalar(sa.select(r.signals).where(r.key == key)) or {}
             row = responses.update().where(r.key == key)
             connection.execute(row.values(signals={**has, **more}))
 
 
-def remove_signals(database: Database, names: Collection[str]) -> None:
-    """Take signals away from all stored replies.
+def are_stored(database: Database, names: Collection[str]) -> bool:
+    """Whether any reply has one of these signals."""
+    statement = sa.select(responses.c.signals).where(responses.c.signals.is_not(None))
+    with database.connections.read() as connection:
+        return any(
+            has and not has.keys().isdisjoint(names) for has in connection.scalars(statement)
+        )
+
+
+def settle_who(database: Database, who: Who, signals: Collection[str]) -> None:
+    """Note what an examiner is; numbers of another one of its name are taken away with it.
 
     Args:
         database: where they are.
-        names: which ones; those that a reply does not have are no matter.
+        who: the examiner.
+        signals: the names of its numbers.
     """
-    r = responses.c
-    gone = frozenset(names)
+    r, gone = responses.c, frozenset(signals)
+    noted = sa.select(meta.c.value).where(meta.c.name == f"note:{who.note}")
+    upsert = database.connections.upsert(meta, "name", "value")
     with database.connections.write() as connection:
+        if connection.scalar(noted) == who.key:
+            return
+        connection.execute(upsert, {"name": f"note:{who.note}", "value": who.key})
         rows = list(connection.execute(sa.select(r.key, r.signals).where(r.signals.is_not(None))))
         for key, has in rows:
             if has and gone.intersection(has):
