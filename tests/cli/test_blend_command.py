@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from tests.support.table_models import TableModel, pool_with_blend, says
 
+from rlfocal.errors import ConfigError
 from rlfocal.pool.blends import llama_voice
 from rlfocal.pool.blends.policy import read_policy
 from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
@@ -159,3 +160,38 @@ def test_numbers_of_two_models_of_one_name_are_not_mixed(
     rows = {row["query_id"]: row for row in read_dataset(tmp_path / "out").responses.to_pylist()}
     assert rows["q1"]["signal_likely_one_alone"] > rows["q0"]["signal_likely_one_alone"]
     assert run("examine", pool, *by).code == 0  # it is the same model now
+
+
+def test_nothing_is_taken_away_before_all_models_are_there(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, pool = stored(tmp_path), pool_with_blend(tmp_path)
+    by = ("--db", url, "--by", "one-alone")
+    run("examine", pool, *by)
+    right = pool.read_text("utf-8")
+    pool.write_text(right.replace("one.gguf", "three.gguf"), "utf-8")
+    monkeypatch.setattr(llama_voice, "LlamaVoice", NoModel)
+    assert run("examine", pool, *by, "--again").code == 2
+    monkeypatch.setattr(llama_voice, "LlamaVoice", TableModel)
+    pool.write_text(right, "utf-8")
+    found = json.loads(run("examine", pool, *by, "--json").out)
+    assert found["replies"] == 0  # all that was found is there
+
+
+def test_settings_that_change_no_number_are_no_other_model(run: Run, tmp_path: Path) -> None:
+    url, pool = stored(tmp_path), pool_with_blend(tmp_path)
+    by = ("--db", url, "--by", "one-alone")
+    run("examine", pool, *by)
+    text = pool.read_text("utf-8")
+    name = 'name = "one-alone"\n'
+    pool.write_text(text.replace(name, f"{name}max_tokens = 600\ntemperature = 1.0\n"), "utf-8")
+    assert run("examine", pool, *by).code == 0
+    pool.write_text(text.replace(name, f'{name}template = "Say: {{question}}"\n'), "utf-8")
+    assert "asked in other words" in run("examine", pool, *by).err
+
+
+class NoModel(TableModel):
+    """A file that cannot be loaded."""
+
+    async def __aenter__(self) -> Self:
+        raise ConfigError("one.gguf: cannot be read")

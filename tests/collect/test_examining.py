@@ -10,7 +10,13 @@ import pyarrow.compute as pc
 import pytest
 from tests.support.table_voices import asked
 
-from rlfocal.collect.examining import Examiner, examine
+from rlfocal.collect.examining import (
+    Examiner,
+    check_who_examines,
+    examine,
+    settle_who_examines,
+)
+from rlfocal.errors import ConfigError
 from rlfocal.pool.blends.voices import END
 from rlfocal.records.built_in import localpool
 from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
@@ -74,20 +80,21 @@ def signals(url: str) -> dict[str, dict[str, float]]:
 
 
 def test_each_reply_is_told_how_likely_it_is(tmp_path: Path) -> None:
-    replies = {("a?", "right"): "bb", ("a?", "wrong"): "ac", ("a?", "cut"): "bb", ("a?", "no"): ""}
+    replies = {
+        ("a?", "right"): "bb", ("a?", "wrong"): "ac", ("a?", "cut"): "bb", ("a?", "no"): "",
+        ("a?", "apart"): " bb\n", ("a?", "blank"): " \n",
+    }  # fmt: skip
     url = database_with(tmp_path, dict(replies))
     with open_database(url) as database:
         told = asyncio.run(examine(database, [examiner()]))
         again = asyncio.run(examine(database, [examiner()]))
-    assert told.n_replies == 3
+    assert (told.n_replies, told.n_skipped) == (4, 1)
     assert again.n_replies == 0
     found, (likely, cross) = signals(url), signals_of("ex-1")
-    with_question = (2 * math.log(0.8) + math.log(0.1)) / 2
-    alone = (2 * math.log(0.25) + math.log(0.1)) / 2
-    assert found["right"][likely] == pytest.approx(with_question)
-    assert found["right"][cross] == pytest.approx(with_question - alone)
-    # One that was cut off does not end there.
-    assert found["cut"][likely] == pytest.approx(math.log(0.8))
+    assert found["right"][likely] == pytest.approx(math.log(0.8))
+    assert found["right"][cross] == pytest.approx(math.log(0.8) - math.log(0.25))
+    # Neither how it ended nor blanks around it are the reply's merit.
+    assert found["cut"] == found["apart"] == found["right"]
     assert found["wrong"][likely] < found["right"][likely]
     assert found["right"]["mine"] == 1.0
     assert set(found["no"]) == {"mine"}
@@ -126,7 +133,57 @@ def test_equal_replies_are_read_once(tmp_path: Path) -> None:
         told = asyncio.run(examine(database, [one]))
     assert told.n_replies == 5
     assert isinstance(one.voice, TableVoice)
-    assert len(one.voice.asked) == 2 * 4  # three letters and the end, with the question and without
+    assert len(one.voice.asked) == 2 * 3  # three letters, with the question and without
+
+
+def test_who_goes_on_with_a_text_reads_replies_as_it_would_begin_them(tmp_path: Path) -> None:
+    url = database_with(tmp_path, {("a?", "m"): "bb", ("a? ", "m"): "bb"})
+    one = examiner(letters=(*LETTERS, b" "))._replace(lead=" ")
+    with open_database(url) as database:
+        asyncio.run(examine(database, [one]))
+    assert isinstance(one.voice, TableVoice)
+    asked_after = {one.voice.text(ids) for ids in one.voice.asked}
+    # The second prompt ends with a blank of its own.
+    assert asked_after == {b"a?", b"a? ", b"a? b", b"", b" ", b" b", b"b"}
+
+
+def test_a_question_that_offers_functions_is_left_out(tmp_path: Path) -> None:
+    url = database_with(tmp_path, {("a?", "m"): "bb"})
+    with open_database(url) as database:
+        row = {"query_id": "t", "prompt": "b?", "choices": None, "label": None, "tools": "[]"}
+        database.add_queries([row])
+        key = query_key_of("b?", None, "[]")
+        database.add_responses([
+            StoredResponse(query_key=key, query_id="t", member="n", settings_key=SETTINGS, text="b")
+        ])  # fmt: skip
+        told = asyncio.run(examine(database, [examiner()]))
+    assert (told.n_replies, told.n_skipped) == (1, 1)
+    assert not signals(url)["n"]
+
+
+def test_whoever_lost_its_name_to_another_model_adds_nothing(tmp_path: Path) -> None:
+    """Another process examines as another model of that name, since --again was said there."""
+    url = database_with(tmp_path, {(p, "m"): "ab" for p in ("a?", "b?", "c?")})
+    with open_database(url) as database:
+        old = examiner()
+        settle_who_examines(database, [old.who])
+        asyncio.run(examine(database, [old], stopped=iter([False, True]).__next__))
+        settle_who_examines(database, [Who("ex-1", "another")])
+        assert n_lacking(database, signals_of("ex-1")) == 6
+        with pytest.raises(ConfigError, match="'ex-1' examines these replies as another model"):
+            asyncio.run(examine(database, [old]))
+        assert n_lacking(database, signals_of("ex-1")) == 6
+
+
+def test_numbers_of_which_nothing_is_known_are_not_added_to(tmp_path: Path) -> None:
+    url = database_with(tmp_path, {("a?", "m"): "ab"})
+    with open_database(url) as database:
+        check_who_examines(database, [Who("ex-1", "key")])
+        asyncio.run(examine(database, [examiner()]))  # as if imported: no note was made
+        with pytest.raises(ConfigError, match="has examined replies as another model"):
+            check_who_examines(database, [Who("ex-1", "key")])
+        database.set_note("examiner:ex-2", "of a run that found no model")
+        check_who_examines(database, [Who("ex-2", "key")])
 
 
 def test_imported_replies_are_read_like_collected_ones(tmp_path: Path) -> None:
