@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pytest
 from tests.support.table_models import TableModel, pool_with_blend, says
 
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.pool.blends import llama_voice
 from rlfocal.pool.blends.policy import read_policy
+from rlfocal.pool.types import Request
 from rlfocal.records.database import StoredResponse, open_database, query_key_of, settings_key_of
 from rlfocal.records.folders import read_dataset
 from rlfocal.training.spans import on_queries
@@ -84,6 +86,30 @@ def test_what_cannot_be_is_told_before_any_work(
     shown = run("blend", "train", pool_with_blend(tmp_path), queries, "-o", out, *options)
     assert message in shown.err
     assert not out.exists()
+
+
+def test_what_cannot_be_asked_is_counted_and_the_rest_is_measured(
+    run: Run, tmp_path: Path, queries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Picky(TableModel):
+        """Refuses some questions, in training and after it."""
+
+        async def begin(self, request: Request) -> list[int]:
+            if request.text[0] in "0123":
+                raise MemberError("too long", failure=Failure.BAD_REQUEST)
+            return await super().begin(request)
+
+    monkeypatch.setattr(on_queries, "LlamaVoice", Picky)
+    out = tmp_path / "policy.safetensors"
+    words = ("-o", out, *TRAIN, "--holdout", 0.5)
+    shown = run("blend", "train", pool_with_blend(tmp_path), queries, *words)
+    assert shown.code == 0, shown.err
+    assert re.search(r"note: \d of 8 replies could not be written in training", shown.err)
+    assert re.search(r"note: two alone: \d of 4 replies failed so", shown.err)
+    assert "one alone" in shown.out
+    refused = run("blend", "train", pool_with_blend(tmp_path), queries, "-o", tmp_path)
+    assert refused.code == 2
+    assert "is a folder; name a file in it" in refused.err
 
 
 def test_a_pool_without_a_blend_is_refused(run: Run, tmp_path: Path, queries: Path) -> None:

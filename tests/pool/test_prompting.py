@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlfocal.pool.asking.prompting import Question, letter_scores, letters_given, request_for
+from rlfocal.pool.asking.turns import as_one_text
 from rlfocal.pool.member import MemberSettings, Shot
 from rlfocal.pool.types import Message
 
@@ -173,3 +174,17 @@ def test_letter_scores_are_finite_and_what_is_not_told_is_never_above_what_is(
         known = [score for score, known in zip(scores, told, strict=True) if known]
         bounds = [score for score, known in zip(scores, told, strict=True) if not known]
         assert not bounds or max(bounds) <= min(known)
+
+
+@pytest.mark.parametrize("system", ["", "Be brief."])
+@pytest.mark.parametrize("template", ["Q: {question}\nA:", "{question}\n", "Answer {question} "])
+def test_turns_as_one_text_are_what_a_model_without_a_chat_template_is_asked(
+    template: str, system: str
+) -> None:
+    """So a part of a blend is asked as the same member is alone."""
+    shots = [{"question": "1 + 1?", "reply": "2"}, {"question": "2 + 1?", "reply": "3"}]
+    one = member(template=template, shots=shots, system=system)
+    history = (Message("user", "4?"), Message("assistant", "four"), Message("system", "Go on."))
+    for question in (Question("3 + 1?"), Question("3 + 1?", history=history)):
+        turns = request_for(one, question).messages
+        assert as_one_text(turns) == request_for(one, question, api="completions").text

@@ -32,6 +32,7 @@ def table_of(*, examined: bool = True) -> ResponseTable:
             for examiner, value in zip(EXAMINERS, said[member], strict=True):
                 if examined:
                     row[f"signal_likely_{examiner}"] = value  # type: ignore[assignment]
+                    row[f"signal_cross_{examiner}"] = value  # type: ignore[assignment]
             rows.append(row)
     return build_table(Dataset("m", queries, rows, DatasetInfo(answers="number")))
 

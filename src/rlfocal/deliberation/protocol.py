@@ -22,7 +22,7 @@ from rlfocal.deliberation.view import Decision, View
 from rlfocal.extras import lacking
 from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
-from rlfocal.records.signals.examined import LIKELY
+from rlfocal.records.signals.examined import likelihoods_in
 
 __all__ = [
     "Need",
@@ -205,8 +205,7 @@ def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
         Need.SAMPLES: table.samples is not None,
         Need.FEATURES: table.features.shape[1] > 0,
         Need.REPLIES: table.replies is not None,
-        Need.EXAMINED: table.replies is not None
-        and any(name.startswith(LIKELY) for name in table.replies.names),
+        Need.EXAMINED: table.replies is not None and bool(likelihoods_in(table.replies.names)),
         Need.QUERIES: table.n_queries >= 30,
     }
     needs: frozenset[Need] = getattr(strategy, "needs", frozenset())

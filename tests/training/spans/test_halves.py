@@ -89,6 +89,9 @@ def test_a_policy_comes_back_from_its_file(tmp_path: Path) -> None:
     again = read_policy(path, models=MODELS)
     assert (again.agents, again.span, again.n_models) == (policy.agents, policy.span, 2)
     assert worth(again, again.span) == worth(policy, policy.span)
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    assert path.stat().st_mode == plain.stat().st_mode  # whoever may read others may read it
     for others in ([*MODELS, "c.gguf"], MODELS[::-1], MODELS[:1]):
         with pytest.raises(ConfigError, match=r"was trained for a\.gguf, b\.gguf, in this order"):
             read_policy(path, models=others)

@@ -61,6 +61,10 @@ def train_blend(
         raise ConfigError(f"--agents {agents}: {nearest(agents, ('one', 'each'))}")
     pool = read_pool(pool_file)
     live, blend = _chosen(pool, member, pool_file)
+    if output.is_dir():
+        raise ConfigError(
+            f"{output}: is a folder; name a file in it, as {output}/policy.safetensors"
+        )
     if output.exists() and not overwrite:
         raise ConfigError(f"{output}: is there already; name another file, or add --overwrite")
     check_writable(output.parent)
@@ -81,9 +85,12 @@ def train_blend(
         f"{len(parts.held_out)} held out"
     )
     measured: list[Measured] = []
+    n_failed = 0
     with progress("train") as move:
 
         def tell(iteration: Iteration) -> None:
+            nonlocal n_failed
+            n_failed += iteration.n_failed
             move(iteration.number + 1, iterations, f"reward {iteration.reward:.3f}")
 
         asyncio.run(
@@ -92,6 +99,14 @@ def train_blend(
                 seed=seed, on_iteration=tell, on_measured=measured.append,
             )
         )  # fmt: skip
+    if n_failed:
+        remark(
+            f"note: {n_failed} of {iterations * episodes} replies could not be written in "
+            "training: longer than a model takes, as a rule; see n_context"
+        )
+    for one in measured:
+        if one.n_failed:
+            remark(f"note: {one.name}: {one.n_failed} of {len(one.right)} replies failed so")
     _show(measured, output, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ from rlfocal.pool.blends.llama_voice import LlamaVoice
 from rlfocal.pool.blends.policy import read_policy
 from rlfocal.pool.blends.spans import Spans
 from rlfocal.pool.blends.switching import Reward, Switching, Worth
-from rlfocal.pool.blends.voices import Voice
+from rlfocal.pool.blends.voices import ContextFull, Voice
 from rlfocal.pool.blends.weighing import ByConfidence, Fixed, Weighed
 from rlfocal.pool.blends.writing import Method
 from rlfocal.pool.endpoints import BlendSettings
@@ -140,9 +140,13 @@ def verifier(judge: Voice) -> Reward:
 
     async def reward(prompt: str, text: str) -> Worth:
         asked = _IS_IT_RIGHT.format(prompt=prompt, text=text)
-        ids = await judge.begin(Request((Message("user", asked),)))
         said = {"yes": 0.0, "no": 0.0}
-        found = await judge.propose(ids)
+        try:
+            found = await judge.propose(await judge.begin(Request((Message("user", asked),))))
+        except ContextFull as exc:  # no end of the reply: the models have room
+            raise MemberError(
+                f"the judge cannot read question and reply: {exc}", failure=Failure.BAD_REQUEST
+            ) from exc
         for piece, p in found.pieces.items():
             word = piece.decode("utf-8", "replace").strip().lower()
             if word in said:

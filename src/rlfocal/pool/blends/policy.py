@@ -18,9 +18,10 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from rlfocal.errors import ConfigError
+from rlfocal.files import replace_file
 from rlfocal.pool.blends.situations import N_OF_MODEL, N_SHARED, Seen, seen
 from rlfocal.pool.blends.weighing import Situation
 
@@ -96,7 +97,8 @@ def write_policy(
         "about": dict(about or {}),
     }  # fmt: skip
     # One entry: several are written in an order of chance, and one policy would be many files.
-    save_file(dict(policy.weights), path, metadata={"card": json.dumps(card)})
+    data = save(dict(policy.weights), metadata={"card": json.dumps(card)})
+    replace_file(path, lambda fresh: fresh.write_bytes(data))
 
 
 def read_policy(path: Path, *, models: Sequence[str]) -> SpanPolicy:

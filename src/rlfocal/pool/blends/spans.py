@@ -13,7 +13,7 @@ import numpy as np
 
 from rlfocal.pool.blends.mixing import drawn, mix
 from rlfocal.pool.blends.reading_aloud import likelihood
-from rlfocal.pool.blends.voices import END, is_whole
+from rlfocal.pool.blends.voices import END, ContextFull, is_whole
 from rlfocal.pool.blends.writing import Emitted, Track, Writing, together
 
 __all__ = ["Spans", "span_of"]
@@ -99,7 +99,11 @@ class Spans:
                 found.append(own.per_byte)
                 continue
             track = writing.tracks[model].fork()
-            read = await likelihood(track, span.text, writing.counts, model, ends=span.ends)
+            try:
+                read = await likelihood(track, span.text, writing.counts, model, ends=span.ends)
+            except ContextFull:  # it cannot go on so
+                found.append(-np.inf)
+                continue
             found.append(read.logprob / (read.n_bytes + span.ends))
         return found
 
@@ -107,7 +111,8 @@ class Spans:
 async def span_of(writing: Writing, model: int, most: int) -> Span:
     """What one model would write, at the temperature of the request.
 
-    It goes on to the end of a character, so that every model can read it.
+    It goes on to the end of a character, so that every model can read it, and no further than the
+    model has room.
 
     Args:
         writing: a fork, which is written on.
@@ -120,7 +125,11 @@ async def span_of(writing: Writing, model: int, most: int) -> Span:
     while len(found) < most + _MOST_ENDS:
         if len(found) >= most and is_whole(b"".join(emitted.piece for emitted in found)):
             break
-        mixed = mix(await writing.propose([model]), alone)
+        try:
+            proposals = await writing.propose([model])
+        except ContextFull:
+            break
+        mixed = mix(proposals, alone)
         number = drawn(mixed, temperature=request.temperature, top_p=request.top_p, rng=writing.rng)
         found.append(Emitted(mixed.pieces[number], mixed.logprob(number)))
         if found[-1].piece == END:

@@ -11,8 +11,9 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from rlfocal.pool.blends.reading_aloud import likelihood
 from rlfocal.pool.blends.spans import span_of
-from rlfocal.pool.blends.voices import END
+from rlfocal.pool.blends.voices import END, is_whole
 from rlfocal.pool.blends.writing import Emitted, Track, Writing
 
 __all__ = ["Reward", "Switching", "Worth"]
@@ -76,12 +77,11 @@ class Switching:
                 continue
             likeliest = sorted(proposal.pieces.items(), key=lambda named: -named[1])
             for piece, p in likeliest[: self._n_candidates]:
-                logprob = math.log(max(p, _LEAST))
-                least = 0.0 if reference is None else reference.most_unnamed
-                to_it = p if reference is None else reference.pieces.get(piece, least)
-                drift = logprob - math.log(max(to_it, _LEAST))
-                found = await self._tried(writing.fork(), model, Emitted(piece, logprob))
-                found = found._replace(value=found.value - self._kl * drift)
+                first = Emitted(piece, math.log(max(p, _LEAST)))
+                found = await self._tried(writing.fork(), model, first)
+                if self._kl and reference is not None and model != self._reference:
+                    drift = await self._drift(writing, found.pieces)
+                    found = found._replace(value=found.value - self._kl * drift)
                 if best is None or found.value > best.value:
                     best = found
         assert best is not None  # somebody can always be asked
@@ -89,6 +89,17 @@ class Switching:
         n_pieces = sum(emitted.piece != END for emitted in best.pieces)
         writing.adopt(text, n_pieces, best.model, best.track)
         return best.pieces
+
+    async def _drift(self, writing: Writing, pieces: list[Emitted]) -> float:
+        """Nats by which pieces are likelier to the model that wrote them than to the reference."""
+        text = b"".join(emitted.piece for emitted in pieces)
+        kept = list(pieces)
+        while kept and not is_whole(writing.text + text):  # half a character can be read by nobody
+            text = text.removesuffix(kept.pop().piece)
+        track = writing.tracks[self._reference].fork()
+        ends = bool(kept) and kept[-1].piece == END
+        read = await likelihood(track, text, writing.counts, self._reference, ends=ends)
+        return sum(emitted.logprob for emitted in kept) - read.logprob
 
     async def _tried(self, writing: Writing, model: int, first: Emitted) -> _Candidate:
         """A candidate, and what the text is worth that it leads to."""

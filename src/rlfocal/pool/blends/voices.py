@@ -5,13 +5,14 @@ Models cut text into tokens of their own, so what two of them propose is compare
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from rlfocal.errors import MemberError
 from rlfocal.pool.types import Request
 
-__all__ = ["END", "ContextFull", "Proposal", "Voice", "is_whole"]
+__all__ = ["END", "ContextFull", "Proposal", "Voice", "goes_on", "is_whole", "open_end"]
 
 END = b""
 """In place of bytes: the reply ends here."""
@@ -75,6 +76,33 @@ class Voice(Protocol):
             MemberError: it has no tokens that make up exactly these bytes.
         """
         ...
+
+
+def open_end(text: bytes) -> bytes:
+    r"""The bytes of a character that has begun at the end of a text, and has not ended.
+
+    >>> open_end("né".encode()), open_end("né".encode()[:-1])
+    (b'', b'\xc3')
+    """
+    for back in range(1, min(3, len(text)) + 1):
+        if text[-back] & 0b1100_0000 != 0b1000_0000:
+            return b"" if is_whole(text) else text[-back:]
+    return b""
+
+
+def goes_on(begun: bytes, piece: bytes) -> bool:
+    r"""Whether a piece goes on with what has begun of a character; its own end may be open, too.
+
+    >>> goes_on(b"\xc3", b"\xa9!"), goes_on(b"\xc3", b"!"), goes_on(b"", b"\xa9")
+    (True, False, False)
+    """
+    if not begun and piece.isascii():
+        return True
+    try:
+        getincrementaldecoder("utf-8")().decode(begun + piece)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def is_whole(piece: bytes) -> bool:

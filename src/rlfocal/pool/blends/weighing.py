@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.pool.blends.mixing import drawn, mix
-from rlfocal.pool.blends.voices import END, Proposal
+from rlfocal.pool.blends.voices import END, ContextFull, Proposal
 from rlfocal.pool.blends.writing import Emitted, Writing
 
 __all__ = ["ByConfidence", "Fixed", "Situation", "Weighed", "Weigher", "entropy"]
@@ -65,8 +65,9 @@ class ByConfidence:
 
     def weigh(self, situation: Situation) -> _Floats:
         """By the proposals at hand; one that is not there weighs nothing."""
-        unsure = [np.inf if p is None else entropy(p) for p in situation.proposals]
-        return np.asarray(np.exp(-self.sharpness * np.array(unsure)))
+        unsure = np.array([np.inf if p is None else entropy(p) for p in situation.proposals])
+        # Relative to the surest: however sharp, it is heard.
+        return np.asarray(np.exp(-self.sharpness * (unsure - unsure.min())))
 
 
 def entropy(proposal: Proposal) -> float:
@@ -111,6 +112,9 @@ class Weighed:
             writing.append(mixed.pieces[number])
             if len(found) == self._span or mixed.pieces[number] == END:
                 return found
-            proposals = await writing.propose(heard)
+            try:
+                proposals = await writing.propose(heard)
+            except ContextFull:  # what was chosen is written; the next span ends the reply
+                return found
             if all(proposal is None for proposal in proposals):
                 return found

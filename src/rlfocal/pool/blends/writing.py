@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from rlfocal.pool.blends.mixing import Mixed
-from rlfocal.pool.blends.voices import END, Proposal, Voice, is_whole
+from rlfocal.pool.blends.voices import END, Proposal, Voice, goes_on, is_whole, open_end
 from rlfocal.pool.types import Request
 
 __all__ = ["Counts", "Emitted", "Method", "Track", "Writing", "together"]
@@ -134,11 +134,18 @@ class Writing:
         fresh = [n for n in asked if self.tracks[n].last is None]
         found = await together([self.tracks[n].propose() for n in asked])
         proposals: list[Proposal | None] = [None] * len(self.tracks)
+        begun = open_end(self.text)
         for n, proposal in zip(asked, found, strict=True):
-            proposals[n] = proposal
-            if proposal is not None and n in fresh:
+            if proposal is None:
+                continue
+            if n in fresh:
                 self.counts.evaluated[n] += proposal.n_evaluated
                 self.counts.n_asked += 1
+            proposals[n] = _going_on(proposal, begun)
+        able = [n for n, proposal in zip(asked, found, strict=True) if proposal is not None]
+        if able and all(proposals[n] is None for n in able):
+            # Nobody goes on with the character that has begun: so the reply ends.
+            proposals[able[0]] = Proposal({END: 1.0}, {}, rest=0.0, least=0.0)
         return proposals
 
     def append(self, piece: bytes) -> None:
@@ -181,6 +188,14 @@ class Writing:
     def n_left(self) -> int:
         """Pieces that may still be written."""
         return max(0, self.request.max_tokens - self.n_pieces)
+
+
+def _going_on(proposal: Proposal, begun: bytes) -> Proposal | None:
+    """Without what breaks off a character, which nobody could read; None where nothing is left."""
+    kept = {piece: p for piece, p in proposal.pieces.items() if not piece or goes_on(begun, piece)}
+    if len(kept) == len(proposal.pieces):
+        return proposal
+    return proposal._replace(pieces=kept) if kept else None
 
 
 class Method(Protocol):

@@ -14,7 +14,7 @@ from rlfocal.deliberation.base import Base
 from rlfocal.deliberation.protocol import Need, Outcome
 from rlfocal.numbers import Float64Array
 from rlfocal.records import BoolArray, ResponseTable
-from rlfocal.records.signals.examined import LIKELY, signals_of
+from rlfocal.records.signals.examined import likelihoods_in, signals_of
 from rlfocal.strategies.reading import calls_for
 from rlfocal.strategies.voting import rank_members, tally
 
@@ -79,7 +79,7 @@ class MinCe(Base):
 
 def _likely(table: ResponseTable) -> Float64Array:
     """float64[Q, N]: what others say of each reply in the mean; -inf where nobody does."""
-    names = () if table.replies is None else _examiners(table.replies.names)
+    names = () if table.replies is None else likelihoods_in(table.replies.names)
     if table.replies is None or not names:
         return np.full(table.answer.shape, -np.inf)
     said = table.replies.signals(names).astype(np.float64)
@@ -93,7 +93,3 @@ def _likely(table: ResponseTable) -> Float64Array:
 def _own(members: Sequence[str], names: Sequence[str]) -> BoolArray:
     """bool[N, E]: whose own word each is."""
     return np.array([[signals_of(member)[0] == name for name in names] for member in members])
-
-
-def _examiners(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(sorted(name for name in names if name.startswith(LIKELY)))

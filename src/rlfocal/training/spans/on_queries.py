@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, Failure, MemberError
 from rlfocal.grading import Grader
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.blends.blend import write
 from rlfocal.pool.blends.llama_voice import LlamaVoice
 from rlfocal.pool.blends.policy import SpanPolicy, write_policy
-from rlfocal.pool.blends.voices import ContextFull, Voice
+from rlfocal.pool.blends.voices import Voice
 from rlfocal.pool.blends.weighing import Fixed, Weighed
 from rlfocal.pool.blends.writing import Method
 from rlfocal.pool.building import LiveMember
@@ -50,6 +50,8 @@ class Measured(NamedTuple):
     n_evaluated: int
     """Tokens that models read for them, prompts included."""
     seconds: float
+    n_failed: int
+    """Queries that could not be put to the models, or answered; their replies are worth nothing."""
 
 
 def divided(queries: Sequence[Query], share: float, *, seed: int) -> Parts:
@@ -153,15 +155,18 @@ async def train_on_queries(
 
 
 async def _measured(name: str, voices: Sequence[Voice], method: Method, judged: Judged) -> Measured:
-    right, n_written, n_evaluated, seconds = list[float](), 0, 0, 0.0
+    right, n_written, n_evaluated, n_failed, seconds = list[float](), 0, 0, 0, 0.0
     for number, request in enumerate(judged.requests):
         try:
             reply = await write(request, voices, method)
-        except ContextFull:
-            right.append(0.0)
+        except MemberError as exc:
+            if exc.failure != Failure.BAD_REQUEST:
+                raise
+            right.append(0.0)  # longer than a model takes, or in letters that it does not have
+            n_failed += 1
             continue
         right.append(judged.reward(number, reply.response))
         n_written += reply.response.n_completion_tokens or 0
         n_evaluated += reply.counts.n_evaluated
         seconds += reply.response.latency_s
-    return Measured(name, tuple(right), n_written, n_evaluated, seconds)
+    return Measured(name, tuple(right), n_written, n_evaluated, seconds, n_failed)
