@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rlfocal.checkpoint import load_checkpoint
+from rlfocal.checkpoint import load_checkpoint, training
 from rlfocal.checkpoint.training import train
 from rlfocal.deliberation import registry
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.progress import Progress
 from rlfocal.deliberation.protocol import RunState, Spec, State
 from rlfocal.deliberation.view import View
-from rlfocal.errors import CheckpointError, ConfigError, NotApplicable
+from rlfocal.errors import CheckpointError, ConfigError, NotApplicable, RlfocalError
 from rlfocal.records import (
     BoolArray,
     Calibration,
@@ -234,6 +234,42 @@ def test_an_interrupted_run_is_kept_and_goes_on_to_the_same_end(
     assert ends[0].weights_sha256 == ends[1].weights_sha256
     assert all(end.finished for end in ends)
     assert not (part / "training.safetensors").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RlfocalError])
+def test_what_ends_after_the_last_step_loses_none(
+    tmp_path: Path, table: ResponseTable, monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+) -> None:  # fmt: skip
+    """As where a cluster goes while simple strategies are fitted beside it."""
+    look, spec, steps = Best.look, Spec(Patient.name, {}), list[int]()
+
+    def counted(self: Best, table: ResponseTable, rng: np.random.Generator, step: int) -> None:
+        steps.append(step)
+        look(self, table, rng, step)
+
+    def ends(*args: Any, **more: Any) -> None:
+        raise error("the cluster is gone")
+
+    monkeypatch.setattr(Best, "look", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_checkpoint", ends)
+        with pytest.raises(error):
+            train(tmp_path, spec, table)
+    train(tmp_path, spec, table)
+    assert steps == list(range(STEPS))
+
+
+def test_a_place_where_nothing_runs_is_found_before_the_training(
+    tmp_path: Path, table: ResponseTable
+) -> None:
+    class Gone:
+        def map(self, *args: Any, **more: Any) -> Any:
+            raise ConfigError("no scheduler answers")
+
+    with pytest.raises(ConfigError, match="no scheduler"):
+        train(tmp_path / "new", Spec(Patient.name, {}), table, executor=Gone())
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_killed_run_goes_on_from_its_last_save(

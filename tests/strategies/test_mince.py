@@ -80,3 +80,19 @@ def test_who_examines_may_change_after_fitting() -> None:
 
 def test_a_vote_is_as_sure_as_a_vote() -> None:
     assert outcome(table_of()).confidence[3] == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_it_is_said_that_served_replies_are_not_examined() -> None:
+    (note,) = [note for note in table_of().notes if "local models" in note]
+    assert note.startswith("local models have read the replies (likely_a, likely_b_1): nobody")
+    assert not [note for note in table_of(examined=False).notes if "local models" in note]
+
+
+def test_a_signal_of_ones_own_is_no_examiner() -> None:
+    queries = [{"query_id": "q", "prompt": "?", "label": "1"}]
+    rows = [
+        {"query_id": "q", "member": m, "answer": "1", "text": "1", "signal_likely_right": 0.9}
+        for m in "ab"
+    ]
+    table = build_table(Dataset("m", queries, rows, DatasetInfo(answers="number")))
+    assert unmet(create("mince"), table) == Need.EXAMINED.value

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,7 @@ def train(
         ConfigError: the strategy or a setting is unknown, or the folder cannot be written.
         NotApplicable: the data lack what the strategy needs.
         CheckpointError: the folder holds an unfinished run with other data, settings or seed.
+        RlfocalError: nothing can be run by the executor.
         KeyboardInterrupt: after everything learned so far is saved, where that can go on; else
             nothing is left behind.
     """
@@ -69,6 +71,8 @@ def train(
     if reason is not None:
         raise NotApplicable(f"{table.name}: {strategy.name} cannot be trained: {reason}")
     strategy.executor, strategy.on_progress = executor, on_progress
+    if executor is not None:  # a place where nothing can run is found now, not after the training
+        list(executor.map(operator.eq, [None], shared=None))
     check_writable(folder)
     path = folder / _UNFINISHED
     if not strategy.training_table(table).n_queries:  # nor is anything calibrated on its labels
@@ -87,13 +91,14 @@ def train(
     try:
         while not run.done:
             run.advance(_SAVE_EVERY)
-            if not run.done:
-                _write(path, run.state(), key)
+            # The last time, too: what is fitted beside it may take long, and may fail.
+            _write(path, run.state(), key)
+        saved = keep(run.strategy())
     except KeyboardInterrupt:
         _write(path, run.state(), key)
-        keep(run.strategy(), finished=False)
+        if not run.done:
+            keep(run.strategy(), finished=False)
         raise
-    saved = keep(run.strategy())
     path.unlink(missing_ok=True)
     return saved
 

@@ -141,6 +141,8 @@ def _train(
         except KeyboardInterrupt:
             if (output / "checkpoint.json").exists():
                 remark(f"kept in {output}: usable as it is; the same command goes on from there")
+            elif output.exists() and any(output.iterdir()):
+                remark(f"kept in {output}: the same command goes on from there")
             raise
         loaded = load_checkpoint(output)
         shown.begin("measuring it, and simple strategies beside it")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rlfocal.errors import RecordError
 from rlfocal.readers import Reads
 from rlfocal.records.dataset import Dataset
+from rlfocal.records.signals.examined import likelihoods_in
 from rlfocal.records.smells import smells
 from rlfocal.records.tables.candidates import LETTERS, Answers, Responses, flatten
 from rlfocal.records.tables.judges import named_replies
@@ -146,7 +147,18 @@ def build_table(
         answers={task: kind.name for task, kind in dataset.kinds.items() if kind.name},
         synthetic=dataset.info.synthetic,
     )
-    return table.with_notes((*notes, *smells(dataset, table)))
+    return table.with_notes((*notes, *_not_served(table), *smells(dataset, table)))
+
+
+def _not_served(table: ResponseTable) -> list[str]:
+    """What is known of recorded replies alone."""
+    read = () if table.replies is None else likelihoods_in(table.replies.names)
+    if not read:
+        return []
+    return [
+        f"local models have read the replies ({', '.join(read)}): nobody reads one that is served, "
+        "so what is learned from it is not there in live use"
+    ]
 
 
 def _texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
