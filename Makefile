@@ -67,7 +67,7 @@ wheel:
 # build is right depends on the machine.
 constraints: install
 	$(BIN)/python -m pip install --quiet --dry-run --ignore-installed --report - \
-	    '.[learn,serve]' | $(BIN)/python packaging/constraints.py
+	    '.[learn,serve,postgres,otel]' | $(BIN)/python packaging/constraints.py
 
 # The site of docs/, whose reference is made from the code; a broken link fails.
 docs: install

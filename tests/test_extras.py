@@ -239,7 +239,8 @@ def test_constraints_pin_what_is_asked_for_by_hash_and_within_its_range() -> Non
         pinned[name] = version
     assert list(pinned) == sorted(pinned)
     extras = PROJECT["optional-dependencies"]
-    asked = PROJECT["dependencies"] + [one for extra in ("learn", "serve") for one in extras[extra]]
+    pinned_for = ("learn", "serve", "postgres", "otel")
+    asked = PROJECT["dependencies"] + [one for extra in pinned_for for one in extras[extra]]
     for one in map(Requirement, asked):
         if one.name != "rlfocal":
             assert one.specifier.contains(pinned[canonicalize_name(one.name)]), one
