@@ -14,8 +14,9 @@ when it is there: run again, it goes on.
 
 The table tells accuracy with a 95 % interval, by the groups of `--groups` too (tasks of the
 queries), tokens that all models read for one that was written, and written tokens a second. A vote
-of the models' own replies takes the tokens of all of them; which way is better than it, pair by
-pair, stands in the last column.
+of the models' own replies takes the tokens of all of them; where no two agree, the model counts
+that was right most often on the first `--train` queries. Which way is better than the vote, pair
+by pair, stands in the last column.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from rlfocal.pool.building import LiveMember, LivePool
 from rlfocal.pool.endpoints import BlendSettings
 from rlfocal.pool.settings import PoolSettings, read_pool
 from rlfocal.records.built_in import localpool
+from rlfocal.records.database import settings_key_of
 from rlfocal.records.folders import read_queries
 from rlfocal.records.kinds import Kind
 from rlfocal.training.spans.on_queries import judged_by
@@ -62,6 +64,8 @@ from rlfocal.training.spans.training import SpanConfig, train_spans
 VOTE = "a vote of them"
 Rows = dict[tuple[str, str], dict[str, Any]]
 """(way, query) → what was stored."""
+SHAPE = 1
+"""Of a stored row; rows of another are written anew."""
 
 
 class Way(NamedTuple):
@@ -69,6 +73,8 @@ class Way(NamedTuple):
 
     voices: Sequence[Voice]
     method: Method
+    mark: str
+    """Of all that a reply depends on."""
 
 
 class Trial(NamedTuple):
@@ -83,12 +89,22 @@ class Trial(NamedTuple):
     grader: Grader
 
 
-def stored(path: Path) -> Rows:
-    """Replies of earlier runs."""
+def stored(path: Path, ways: Mapping[str, Way]) -> Rows:
+    """Replies of earlier runs, written in just these ways."""
     if not path.exists():
         return {}
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    return {(row["way"], row["query"]): row for row in rows}
+    marks = {name: way.mark for name, way in ways.items()}
+    return {
+        (row["way"], row["query"]): row
+        for row in rows
+        if row.get("mark", "") == marks.get(row["way"])
+    }
+
+
+def mark_of(*about: object) -> str:
+    """A short digest."""
+    return hashlib.sha256(json.dumps([SHAPE, *about]).encode()).hexdigest()[:8]
 
 
 def built_in_pool(models: Path, folder: Path) -> Path:
@@ -120,7 +136,7 @@ def questions_of(data: str) -> tuple[list[dict[str, Any]], Mapping[str, Kind]]:
 async def policy_way(trial: Trial, seed: int, folder: Path, config: SpanConfig) -> Way:
     """A trained policy; trained where its file is not there."""
     about = [config.model_dump(mode="json"), [q["query_id"] for q in trial.train], trial.models]
-    mark = hashlib.sha256(json.dumps(about).encode()).hexdigest()[:8]
+    mark = mark_of(settings_key_of(trial.member.identity), *about)
     path = folder / f"policy-{mark}-{seed}.safetensors"
     if not path.exists():
         judged = judged_by(trial.member, trial.train, trial.grader)
@@ -130,24 +146,27 @@ async def policy_way(trial: Trial, seed: int, folder: Path, config: SpanConfig) 
         )  # fmt: skip
         write_policy(policy, path, models=trial.models)
     policy = read_policy(path, models=trial.models)
-    return Way(trial.voices, Weighed(policy, span=policy.span))
+    return Way(trial.voices, Weighed(policy, span=policy.span), f"{mark}-{seed}")
 
 
 async def ways(trial: Trial, names: Sequence[str], options: argparse.Namespace) -> dict[str, Way]:
     """Each by its name."""
     n, together = len(trial.voices), trial.voices
-    found = {f"{voice.name} alone": Way([voice], Weighed(Fixed((1.0,)))) for voice in trial.voices}
+    mark = mark_of(settings_key_of(trial.member.identity), trial.models)
+    found = {
+        f"{voice.name} alone": Way([voice], Weighed(Fixed((1.0,))), mark) for voice in trial.voices
+    }
     config = SpanConfig(n_iterations=options.iterations, n_episodes=options.episodes)
     for name in names:
         if name == "equal":
-            found[name] = Way(together, Weighed(Fixed((1.0,) * n)))
+            found[name] = Way(together, Weighed(Fixed((1.0,) * n)), mark)
         elif name == "confidence":
-            found[name] = Way(together, Weighed(ByConfidence()))
+            found[name] = Way(together, Weighed(ByConfidence()), mark)
         elif name == "spans":
-            found[name] = Way(together, Spans(span=8))
+            found[name] = Way(together, Spans(span=8), mark)
         elif name == "values":
             reward = verifier(together[-1])
-            found[name] = Way(together, Switching(reward, span=8, horizon=24))
+            found[name] = Way(together, Switching(reward, span=8, horizon=24), mark)
         elif name == "policy":
             for seed in range(options.seeds):
                 way = await policy_way(trial, seed, options.out.parent, config)
@@ -157,11 +176,13 @@ async def ways(trial: Trial, names: Sequence[str], options: argparse.Namespace) 
     return found
 
 
-async def write_all(trial: Trial, name: str, way: Way, rows: Rows, path: Path) -> None:
+async def write_all(
+    trial: Trial, queries: Sequence[Any], name: str, way: Way, rows: Rows, path: Path
+) -> None:
     """Write what is not stored yet."""
     settings = trial.member.settings
     with path.open("a", encoding="utf-8") as file:
-        for query in trial.test:
+        for query in queries:
             key = name, query["query_id"]
             if key in rows:
                 continue
@@ -175,7 +196,7 @@ async def write_all(trial: Trial, name: str, way: Way, rows: Rows, path: Path) -
                 continue
             grade = trial.grader.grade(query, settings, reply.response)
             rows[key] = {
-                "way": name, "query": query["query_id"], "answer": grade.answer,
+                "way": name, "mark": way.mark, "query": query["query_id"], "answer": grade.answer,
                 "right": grade.score or 0.0, "written": reply.response.n_completion_tokens,
                 "read": reply.counts.n_evaluated, "uncertain": reply.counts.n_uncertain,
                 "seconds": reply.response.latency_s, "text": reply.response.text,
@@ -185,7 +206,12 @@ async def write_all(trial: Trial, name: str, way: Way, rows: Rows, path: Path) -
 
 
 def voted(trial: Trial, rows: Rows, alone: Sequence[str]) -> None:
-    """Add the vote of the models' own replies; ties go to the model that stands first."""
+    """Add the vote of the models' own replies; ties go to who was right most often before."""
+    before = {
+        name: sum(rows[key]["right"] for q in trial.train if (key := (name, q["query_id"])) in rows)
+        for name in alone
+    }
+    alone = sorted(alone, key=lambda name: -before[name])
     for query in trial.test:
         own = [rows.get((name, query["query_id"])) for name in alone]
         if any(row is None for row in own):
@@ -237,7 +263,6 @@ async def run(options: argparse.Namespace) -> None:
     queries, kinds = questions_of(options.queries)
     labelled = [query for query in queries if query["label"] is not None]
     train, test = labelled[: options.train], labelled[options.train :][: options.most]
-    rows = stored(options.out)
     async with AsyncExitStack() as opened:
         voices = [
             await opened.enter_async_context(LlamaVoice(name, blend.files[name]))
@@ -246,9 +271,12 @@ async def run(options: argparse.Namespace) -> None:
         models = [blend.files[name].path.name for name in blend.parts]
         trial = Trial(member, voices, models, train, test, Grader("number", tasks=kinds))
         tried = await ways(trial, options.ways.split(","), options)
+        rows = stored(options.out, tried)
+        alone = [f"{voice.name} alone" for voice in voices]
         for name, way in tried.items():
-            await write_all(trial, name, way, rows, options.out)
-    voted(trial, rows, [f"{voice.name} alone" for voice in voices])
+            queries = [*train, *test] if name in alone else test
+            await write_all(trial, queries, name, way, rows, options.out)
+    voted(trial, rows, alone)
     groups: dict[str, set[str]] = {"all": set()}
     for text in options.groups or ():
         title, _, tasks = text.partition("=")
