@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 from rlfocal.collect import feed as feed_module
+from rlfocal.collect import plan as plan_module
 from rlfocal.collect.collector import Collector, Limits, Tally
 from rlfocal.collect.feed import Feed
 from rlfocal.collect.plan import Call, Plan, make_plan
@@ -114,6 +115,22 @@ def test_each_call_comes_once_in_the_plans_order(tmp_path: Path, database: Datab
     taken = run_through(feed, lambda call: answer(plan, database, call))
     assert taken == list(plan.calls())
     assert feed.n_passes == 1
+
+
+def test_calls_of_a_row_are_counted_once_where_another_collector_is_met(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the end of a block, in the middle of a row."""
+    monkeypatch.setattr(plan_module, "BLOCK", 5)
+    plan = plan_of(pool_of(tmp_path), database, 20)
+    first, *others = plan.calls()
+    for call in others:
+        answer(plan, database, call)
+    database.claim([first.key], "other", 0.5)
+    feed = feed_of(plan, database)
+    feed._place = 10
+    assert run_through(feed, lambda call: answer(plan, database, call)) == [first]
+    assert feed._tally.n_stored == len(others)
 
 
 def test_what_others_hold_is_looked_at_again_until_it_is_settled(

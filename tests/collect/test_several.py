@@ -14,14 +14,17 @@ import pyarrow as pa
 import pytest
 from billing import BillingUpstream
 
+from rlfocal.collect import claims
 from rlfocal.collect.claims import new_owner, release_dead
 from rlfocal.collect.collector import Collector, Limits, Tally
 from rlfocal.collect.plan import make_plan
+from rlfocal.errors import ConfigError
 from rlfocal.grading import Grader
 from rlfocal.pool.building import LivePool
 from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import StubServer, StubThread, prompt_of
 from rlfocal.records.database import open_database
+from rlfocal.records.database.sharing import allow, join_budget
 from rlfocal.records.schema import normalise_queries
 
 POOL = """
@@ -139,6 +142,44 @@ def test_a_named_budget_counts_over_runs_and_no_name_begins_anew(
     assert run(None).cost_usd > 2 * ONE_CALL
 
 
+def test_kills_do_not_empty_a_cap(tmp_path: Path) -> None:
+    """Each was allowed four of five dollars, and nobody knows what it had under way."""
+    allowed_usd = 0.0
+    with open_database(tmp_path / "a.db") as database:
+        for k in range(5):
+            owner = new_owner(2**22 + 5 + k)
+            release_dead(database)
+            budget = join_budget(database.connections, owner, "november", 60)
+            share = allow(
+                database.connections, owner, budget, cap_usd=5.0, spent_usd=0.0, least_usd=0.0,
+                wanted_usd=4.0, lease_s=60,
+            )  # fmt: skip
+            allowed_usd += share.allowed_usd
+            assert share.n_others == 0
+    assert allowed_usd == 5.0
+
+
+def test_what_was_paid_counts_where_the_scorer_fails(
+    tmp_path: Path, upstream: BillingUpstream
+) -> None:
+    db, cap = str(tmp_path / "a.db"), 100 * ONE_CALL
+    limits = Limits(1, max_usd=cap, budget="x")
+
+    def broken(query: Mapping[str, Any], reply: str) -> float:
+        raise RuntimeError("no")
+
+    with pytest.raises(ConfigError):
+        collect(tmp_path, db, upstream.base_url, n=3, limits=limits, grader=Grader(scorer=broken))
+    with open_database(db) as database:
+        budget = join_budget(database.connections, "b", "x", 60)
+        share = allow(
+            database.connections, "b", budget, cap_usd=cap, spent_usd=0.0, least_usd=0.0,
+            wanted_usd=0.0, lease_s=60,
+        )  # fmt: skip
+    assert share.others_usd == pytest.approx(upstream.billed_usd)
+    assert upstream.n_billed == 1
+
+
 def test_a_rate_is_kept_by_all_together(tmp_path: Path, database_url: str) -> None:
     came: list[float] = []
 
@@ -196,6 +237,20 @@ def test_who_slept_over_its_lease_does_not_make_what_others_have_taken(tmp_path:
     assert second.complete
     twice = sum(count - 1 for count in asked.values())
     assert twice <= concurrency, "more than what was under way"
+
+
+def test_machines_of_one_name_are_told_apart_where_the_system_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_proc(*_: Any, **__: Any) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", no_proc)
+    found = []
+    for node in (1, 2, 2):
+        monkeypatch.setattr("uuid.getnode", lambda node=node: node)
+        found.append(claims._machine.__wrapped__())
+    assert found[0] != found[1] == found[2]
 
 
 @pytest.mark.parametrize("name", ["{host}:{pid}:0", "elsewhere:{pid}:0", "no-owner-of-ours"])

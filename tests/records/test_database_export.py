@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from stored import content_digest
 
+from rlfocal.database import Connections
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records import Dataset, DatasetInfo, PoolModel, simulate
 from rlfocal.records.database import (
@@ -179,6 +180,20 @@ def test_of_several_settings_the_latest_counts(
     assert chosen.responses["answer"].to_pylist() == ["3"]
     database.add_member("a", {"temperature": 1.0})  # collected again
     assert export_dataset(database).responses["answer"].to_pylist() == ["3"]
+
+
+def test_which_settings_are_the_latest_is_no_matter_of_clocks(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(database)
+    clock = [4e9, 1e9, 1e9, 1e9]
+    monkeypatch.setattr(Connections, "now_s", lambda *_: clock.pop(0))
+    for answer, temperature in (("3", 1), ("4", 0), ("5", 2)):
+        live(database, answer, settings={"temperature": temperature})
+        assert export_dataset(database).responses["answer"].to_pylist() == [answer]
+    database.add_member("a", {"temperature": 1})
+    assert export_dataset(database).responses["answer"].to_pylist() == ["3"]
+    assert not clock, "the database's own clock, which all share"
 
 
 def test_queries_that_read_alike_share_a_reply_but_no_score(database: Database) -> None:

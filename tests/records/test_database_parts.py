@@ -26,6 +26,7 @@ from rlfocal.records.database import (
     portions,
     query_key_of,
     store,
+    streaming,
 )
 from rlfocal.records.database.export import Exported
 from rlfocal.records.database.streaming import export_parts, n_replies
@@ -123,6 +124,44 @@ def test_what_is_read_from_parts_is_what_was_exported(
     assert read_dataset(tmp_path / "some", with_text=False).members == two.members
 
 
+def test_columns_that_come_while_it_runs_are_written_too(
+    database: Database, tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = PoolModel([[0.7, 0.5], [0.4, 0.5]], n_options=3)
+    import_dataset(database, simulate(model, 12, rng=rng, name="pool"))
+    columns = streaming._columns
+
+    def and_then_more(exported: Exported) -> set[str]:
+        found = columns(exported)
+        member, settings_key = next(iter(exported.chosen.items()))
+        for k in range(10):
+            prompt = f"prompt {k}"
+            database.add_queries([{"query_id": f"q{k}", "prompt": prompt, "label": "1"}])
+            reply = StoredResponse(
+                query_key=query_key_of(prompt), query_id=f"q{k}", member=member,
+                settings_key=settings_key, text="so 1", answer="1",
+                signals={"mine": 0.5} if k > 5 else None, latency_s=1.5 if k > 2 else None,
+            )  # fmt: skip
+            database.add_responses([reply])
+        return found
+
+    monkeypatch.setattr(streaming, "_columns", and_then_more)
+    small(monkeypatch, 2)
+    export_parts(Exported.of(database), tmp_path / "out", name="all")
+    back, wanted = read_dataset(tmp_path / "out"), export_dataset(database, name="all")
+    same = back.responses.select(wanted.responses.column_names)
+    assert same.equals(wanted.responses)
+    assert {"signal_mine", "latency_s", "text"} <= set(same.column_names)
+    there = [pq.read_schema(path) for path in (tmp_path / "out" / "responses").iterdir()]
+    assert len(there) > 4
+    assert all(schema.equals(there[0]) for schema in there), "other tools go by one of them"
+    monkeypatch.setenv("RLFOCAL_MEMORY_GB", "1e-9")
+    monkeypatch.setattr(sampling, "_LEAST", 20)
+    some = read_dataset(tmp_path / "out")
+    assert some.queries.num_rows == 20
+    assert {"signal_mine", "latency_s", "text"} <= set(some.responses.column_names)
+
+
 def test_nothing_is_left_where_nothing_can_be_measured(tmp_path: Path) -> None:
     with open_database(tmp_path / "a.db") as database:
         database.add_queries([{"query_id": "q", "prompt": "p"}])
@@ -197,6 +236,38 @@ def test_a_sample_of_one_file_too(
     assert read_dataset(tmp_path / "data").queries.num_rows == sampling._LEAST
     write_dataset(pool(rng), tmp_path / "csv", format="csv")
     assert read_dataset(tmp_path / "csv").queries.num_rows == 400  # nobody knows how large it is
+
+
+@pytest.mark.parametrize("with_text", [False, True])
+@pytest.mark.parametrize("as_folder", [False, True])
+def test_where_replies_are_all_there_is_a_sample_is_of_them(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch,
+    as_folder: bool, with_text: bool,
+) -> None:  # fmt: skip
+    data = pool(rng)
+    said = [f"So it is {answer}." for answer in data.responses["answer"].to_pylist()]
+    replies = data.responses.select(["query_id", "member"]).append_column("text", pa.array(said))
+    # Without the texts all would fit.
+    whole = replies.nbytes * sampling._TIMES / 2**30
+    monkeypatch.setenv("RLFOCAL_MEMORY_GB", str(whole / 1.3))
+    for name, value in (("token_chars", 9), ("token_logprobs", -1.0)):
+        replies = replies.append_column(name, pa.array([[value]] * len(said)))
+    folder = as_parts(data, tmp_path / "data") if as_folder else tmp_path / "data"
+    if as_folder:
+        for part in (folder / "responses").iterdir():
+            part.unlink()
+        pq.write_table(replies, folder / "responses" / "part-00000.parquet", row_group_size=70)
+    else:
+        write_dataset(data, folder)
+        pq.write_table(replies, folder / "responses.parquet")
+    some = read_dataset(folder, with_text=with_text)
+    names = set(some.queries["query_id"].to_pylist())
+    assert 0 < len(names) < 400, "the texts count, too, where they are read"
+    rows = data.responses.to_pylist()
+    wanted = [row["answer"] for row in rows if row["query_id"] in names]
+    assert some.responses["answer"].to_pylist() == wanted
+    assert ("text" in some.responses.column_names) == with_text
+    assert some.info.sampled
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,7 +70,7 @@ def test_room_is_tried_and_leaves_nothing_behind(database_url: str) -> None:
 def test_room_is_kept_beside_the_file_until_it_is_needed(tmp_path: Path) -> None:
     with open_database(tmp_path / "answers.db") as database:
         database.reserve_room(300_000)
-        kept = tmp_path / "answers.db-reserve"
+        (kept,) = tmp_path.glob("answers.db-reserve-*")
         assert kept.stat().st_size == 300_000
         database.make_room()
         assert not kept.exists()
@@ -87,4 +89,43 @@ def test_a_disk_without_room_is_said_so(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(Path, "write_bytes", full)
         with pytest.raises(DatabaseError, match=r"answers\.db: the disk is full.*292 KiB"):
             database.reserve_room(300_000)
-    assert not (tmp_path / "answers.db-reserve").exists()
+    assert not list(tmp_path.glob("answers.db-reserve*"))
+
+
+def test_each_that_writes_has_room_of_its_own(tmp_path: Path) -> None:
+    def sizes() -> list[int]:
+        return sorted(path.stat().st_size for path in tmp_path.glob("answers.db-reserve*"))
+
+    path = tmp_path / "answers.db"
+    with open_database(path) as one, open_database(path) as other:
+        one.reserve_room(100_000)
+        other.reserve_room(200_000)
+        assert sizes() == [100_000, 200_000]
+        one.give_room_back()
+        assert sizes() == [200_000]
+        one.reserve_room(300_000)
+        other.make_room()
+        assert sizes() == [300_000]
+    assert sizes() == []
+
+
+def test_room_of_the_killed_is_given_back_and_other_files_stay(tmp_path: Path) -> None:
+    path = tmp_path / "answers.db"
+    code = (
+        "import os, signal, sys\n"
+        "from rlfocal.records.database import open_database\n"
+        "open_database(sys.argv[1]).reserve_room(100_000)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], check=False, timeout=120)
+    (left,) = tmp_path.glob("answers.db-reserve-*")
+    assert left.stat().st_size == 100_000
+    of_earlier_versions, other = tmp_path / "answers.db-reserve", tmp_path / "answers.db-reserved"
+    for file in (of_earlier_versions, other):
+        file.write_text("x")
+    with open_database(path) as database:
+        database.reserve_room(1000)
+        (kept,) = tmp_path.glob("answers.db-reserve-*")
+        assert kept != left
+        assert other.exists()
+        assert not of_earlier_versions.exists()

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlfocal.database import Connections
 from rlfocal.records.database import Database, StoredError, StoredResponse, open_database
 from rlfocal.records.database.sharing import (
     Share,
     allow,
+    end_lease,
     end_spending,
     join_budget,
     spenders,
@@ -59,14 +61,33 @@ def test_portions_by_hand(database: Database) -> None:
     assert ask(database, "c", 100.0).others_usd == 4.5
 
 
-def test_what_a_dead_one_has_not_spent_goes_back_when_its_lease_ends(database: Database) -> None:
+@pytest.mark.parametrize("noticed", [False, True])
+def test_what_a_killed_one_was_lent_counts_as_spent(database: Database, noticed: bool) -> None:
+    """It may have been under way, and be billed."""
     join(database, "killed", "b")
-    assert ask(database, "killed", 8.0, spent=1.0, lease_s=0.3).allowed_usd == 8.0
-    assert ask(database, "b", 10.0).allowed_usd == 2.0
+    assert ask(database, "killed", 8.0, spent=1.0, lease_s=60 if noticed else 0.3) == Share(
+        8.0, 0.0, 1, may_grow=False
+    )
+    assert ask(database, "b", 10.0) == Share(2.0, 1.0, 1, may_grow=True)
     assert spenders(database.connections) == ["b", "killed"]
-    time.sleep(0.4)
-    assert ask(database, "b", 10.0) == Share(9.0, 1.0, 0, may_grow=False)
+    if noticed:
+        end_lease(database.connections, "killed")
+    else:
+        time.sleep(0.4)
+    assert ask(database, "b", 10.0) == Share(2.0, 8.0, 0, may_grow=False)
     assert spenders(database.connections) == ["b"]
+
+
+def test_who_slept_over_its_lease_may_still_give_back(database: Database) -> None:
+    join(database, "sleeper", "b")
+    assert ask(database, "sleeper", 8.0, lease_s=0.1).allowed_usd == 8.0
+    time.sleep(0.2)
+    assert ask(database, "b", 10.0).allowed_usd == 2.0
+    assert ask(database, "sleeper", 3.0, spent=3.0).allowed_usd == 3.0
+    assert ask(database, "b", 10.0) == Share(7.0, 3.0, 1, may_grow=False)
+    end_lease(database.connections, "sleeper")
+    end_spending(database.connections, "sleeper", 1.0)
+    assert ask(database, "b", 10.0) == Share(7.0, 3.0, 0, may_grow=False)
 
 
 def test_replies_and_failures_note_what_was_spent_where_they_are_stored(database: Database) -> None:
@@ -110,6 +131,19 @@ def test_moments_by_hand(database: Database) -> None:
     assert take_moments(database.connections, "other", 1, 100.0) == 0.0
     with pytest.raises(ValueError, match="n must be 1 or more"):
         take_moments(*take, 0, 1.0)
+
+
+def test_nobody_waits_for_as_long_as_a_clock_was_ahead(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offset_s, now_s = 3600.0, Connections.now_s
+    monkeypatch.setattr(Connections, "now_s", lambda self, c: now_s(self, c) + offset_s)
+    take = database.connections, "rate"
+    assert take_moments(*take, 1, 1.0) == 0.0
+    assert take_moments(*take, 10, 100.0) == pytest.approx(1.0, abs=1)
+    offset_s = 0.0  # set right; what was lent is still nobody else's
+    assert take_moments(*take, 1, 100.0) == pytest.approx(1001.0, abs=5)
+    assert take_moments(*take, 1, 100.0) == pytest.approx(1101.0, abs=5)
 
 
 def test_no_moment_is_given_twice(database_url: str, tmp_path: Path) -> None:

@@ -126,6 +126,29 @@ def test_what_is_wrong_far_behind_is_named_as_ever(
     assert str(spooled.value) == str(at_once.value)
 
 
+@pytest.mark.parametrize(
+    "last", [{"label": "1"}, {"query_id": "x", "prompt": "p"}, {"id": "x", "prompt": "p"}],
+    ids=["no prompt", "an id", "another id"],
+)  # fmt: skip
+@pytest.mark.parametrize("with_ids", [False, True])
+@pytest.mark.parametrize("n", [3, 20])
+def test_a_last_row_of_other_columns_is_named_as_ever(
+    tmp_path: Path, last: dict[str, Any], with_ids: bool, n: int
+) -> None:
+    ids = [{"query_id": f"q{k}"} if with_ids else {} for k in range(n)]
+    found = [{**own, "prompt": f"{k} + 1"} for k, own in enumerate(ids)]
+    path = written(tmp_path, "jsonl", [*found, last])
+    said = []
+    for read in (read_queries, open_queries):
+        try:
+            read(path)
+            said.append("")
+        except RecordError as exc:
+            said.append(str(exc))
+    assert said[0] == said[1]
+    assert bool(said[0]) == (not with_ids or "query_id" not in last)
+
+
 @pytest.mark.parametrize("name", ["none.jsonl", "queries.txt"])
 def test_a_file_that_cannot_be_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(RecordError, match=name):

@@ -171,7 +171,7 @@ class Budget:
     def _fits(self, usd: float) -> bool:
         if self._allowed_usd is None:
             return True
-        if awake_s() > self._lent_until_s:  # it may have been lent to others by now
+        if awake_s() > self._lent_until_s:  # others take it for dead, and may count without it
             return False
         # A failed attempt of a call under way counts twice for a while: too much, never too little.
         return self.spent_usd + self._reserved_usd + usd <= self._allowed_usd

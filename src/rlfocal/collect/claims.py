@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
+import uuid
 from functools import cache, partial
 from pathlib import Path
 
 from rlfocal.records.database import Database
-from rlfocal.records.database.sharing import end_spending, spenders
+from rlfocal.records.database.sharing import end_lease, spenders
 
 __all__ = ["awake_s", "new_owner", "release_dead"]
 
@@ -39,7 +40,7 @@ def release_dead(database: Database) -> None:
         if name == _machine() and pid.isdigit() and not _alive(int(pid)):
             database.release(None, owner)
             if owner in lent:
-                end_spending(database.connections, owner)
+                end_lease(database.connections, owner)
 
 
 @cache
@@ -49,8 +50,8 @@ def _machine() -> str:
     try:
         parts += [Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]]
         parts += [str(os.stat("/proc/self/ns/pid").st_ino)]
-    except OSError:
-        pass  # not Linux: no containers either
+    except OSError:  # not Linux: no containers, but several machines may have one name
+        parts += [f"{uuid.getnode():x}"]
     return "/".join(parts)
 
 

@@ -142,9 +142,9 @@ class Collector:
         await asyncio.to_thread(release_dead, self._database)
         room = _ROOM_BYTES + _ROOM_A_CALL * self._limits.concurrency
         await asyncio.to_thread(self._database.reserve_room, room)
-        if self._purse is not None:
-            await self._purse.begin(self._limits.budget)
         try:
+            if self._purse is not None:
+                await self._purse.begin(self._limits.budget)
             async with asyncio.TaskGroup() as tasks:
                 beat = tasks.create_task(self._unless_in_trouble(self._feed.renew))
                 keep = tasks.create_task(self._unless_in_trouble(self._budget.keep))
@@ -211,11 +211,11 @@ class Collector:
             most_usd = self._most_usd(call)
             if not await self._reserve(most_usd):
                 continue
-            outcome: Outcome = Unmade(call.key)
-            paid_usd = 0.0
             if await self._still_holds(call) and self._may_start():
-                outcome, paid_usd = await self._make(call, most_usd)
-            self._budget.settle(most_usd, paid_usd)
+                outcome = await self._make(call, most_usd)
+            else:
+                outcome = Unmade(call.key)
+                self._budget.settle(most_usd, 0.0)
             await self._writer.keep(outcome)
 
     async def _reserve(self, usd: float) -> bool:
@@ -241,22 +241,24 @@ class Collector:
             self._met(exc)
             return False
 
-    async def _make(self, call: Call, most_usd: float) -> tuple[Outcome, float]:
-        """Make a call; returns its outcome and its cost."""
+    async def _make(self, call: Call, most_usd: float) -> Outcome:
+        """Make a call for which so much is reserved, and settle that."""
         member = self._plan.members[call.member]
         self.tally.n_attempted += 1
         begun = time.monotonic()
         try:
             reply = await member.ask(self._plan.question(call), sample=call.sample)
         except MemberError as exc:
+            self._budget.settle(most_usd, 0.0)
             self._note(call.member, begun, exc)
             if exc.failure is Failure.CIRCUIT_OPEN:  # the call was not sent
                 self.tally.n_attempted -= 1
-                return Unmade(call.key), 0.0
-            return self._error(call, exc, time.monotonic() - begun), 0.0
+                return Unmade(call.key)
+            return self._error(call, exc, time.monotonic() - begun)
         self._giving_up.answered(call.member)
-        paid_usd = self._account.paid(reply)
-        return self._graded(call, reply), paid_usd
+        # Before grading, which may fail: it is paid all the same.
+        self._budget.settle(most_usd, self._account.paid(reply))
+        return self._graded(call, reply)
 
     def _count_again(self) -> None:
         """Count what others have answered, and readers of what came in this run."""

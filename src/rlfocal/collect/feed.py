@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing
+from itertools import islice
 from typing import NamedTuple
 
 from rlfocal.collect.claims import awake_s, release_dead
@@ -133,15 +134,19 @@ class Feed:
         Else all would try to claim the same calls, one after another.
         """
         n_rows, before = len(self._plan.queries), self._n_elsewhere
+        here, n_done = 0, 0
         for block in blocks(self._plan.calls()):
             yield block
-            here = block[-1].query
+            last = block[-1].query
+            n_done = sum(call.query == last for call in block) + n_done * (last == here)
+            here = last
             if self._n_elsewhere > before and here < self._place:
                 break
         else:
             return
         yield from blocks(self._plan.calls(self._place, n_rows))
-        yield from blocks(self._plan.calls(here, self._place))  # its row may be half done
+        # Its row may be half done.
+        yield from blocks(islice(self._plan.calls(here, self._place), n_done, None))
 
     async def _won(self, wanted: list[Call]) -> AsyncGenerator[Call]:
         """Claim calls, a portion at a time, and yield those that nobody else has."""

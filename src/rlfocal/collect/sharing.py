@@ -56,7 +56,7 @@ class SharedPurse:
         database: where it is kept.
         owner: who spends; as of claims.
         cap_usd: for all together.
-        lease_s: how long others leave what this one has not spent.
+        lease_s: how long others wait for what this one may give back.
     """
 
     def __init__(self, database: Database, owner: str, cap_usd: float, *, lease_s: float) -> None:

@@ -11,7 +11,7 @@ import logging
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,31 +79,46 @@ def read_dataset(path: str | Path, *, with_text: bool = True) -> Dataset:
     queries_file, responses_file = _find(path, "queries"), _find(path, "responses")
     info = _read_info(path / INFO_FILE)
 
-    queries = read_any(queries_file, QUERIES, skip=())
+    there = read_any(queries_file, QUERIES, skip=())
     skip = () if with_text else LONG
-    sample = sample_of(responses_file, queries.num_rows, skip)
-    if sample is None or "query_id" not in queries.column_names:
-        responses = read_any(responses_file, RESPONSES, skip=skip)
-    else:
-        queries = queries.take(sample.rows)
-        ids = queries["query_id"].cast(pa.string()).combine_chunks()
-        responses = read_some(
-            responses_file, RESPONSES, skip=skip,
-            choose=lambda rows: rows.filter(
-                pc.is_in(rows["query_id"].cast(pa.string()), value_set=ids)
-            ),
-        )  # fmt: skip
-        info = info.model_copy(update={"sampled": sample.note})
+    queries, responses, sampled = _what_fits(there, responses_file, skip)
     report_unknown(queries_file, queries, QUERIES)
     report_unknown(responses_file, responses, RESPONSES)
     queries = normalise_queries(queries, str(queries_file))
     if not _has_evidence(responses) or _lacks_calls(queries, responses):
-        responses, info = _answers_from_text(responses_file, responses, info, keep=with_text)
+        if not with_text:
+            # Begun again, since with the texts less may fit.
+            tokens = set(LONG) - {"text"}
+            queries, responses, sampled = _what_fits(there, responses_file, tokens)
+            queries = normalise_queries(queries, str(queries_file))
+        responses, info = _answers_from_text(responses_file, responses, info)
+        if not with_text and "text" in responses.column_names:
+            responses = responses.drop_columns("text")
+    if sampled is not None:
+        info = info.model_copy(update={"sampled": sampled})
     responses = normalise_responses(responses, str(responses_file))
     try:
         return Dataset(info.name or path.resolve().name, queries, responses, info)
     except RecordError as exc:
         raise RecordError(f"{path}: {exc}") from exc
+
+
+def _what_fits(
+    queries: pa.Table, responses_file: Path, skip: Collection[str]
+) -> tuple[pa.Table, pa.Table, str | None]:
+    """As many of the queries as fit into memory, all responses to them, and what is said of it."""
+    sample = sample_of(responses_file, queries.num_rows, skip)
+    if sample is None or "query_id" not in queries.column_names:
+        return queries, read_any(responses_file, RESPONSES, skip=skip), None
+    queries = queries.take(sample.rows)
+    ids = queries["query_id"].cast(pa.string()).combine_chunks()
+    responses = read_some(
+        responses_file, RESPONSES, skip=skip,
+        choose=lambda rows: rows.filter(
+            pc.is_in(rows["query_id"].cast(pa.string()), value_set=ids)
+        ),
+    )  # fmt: skip
+    return queries, responses, sample.note
 
 
 def _has_evidence(responses: pa.Table) -> bool:
@@ -119,18 +134,20 @@ def _lacks_calls(queries: pa.Table, responses: pa.Table) -> bool:
 
 
 def _answers_from_text(
-    path: Path, responses: pa.Table, info: DatasetInfo, *, keep: bool
+    path: Path, responses: pa.Table, info: DatasetInfo
 ) -> tuple[pa.Table, DatasetInfo]:
     """Where whole replies are all there is, they are the answers; the description gets a note.
 
-    `keep` leaves the texts in too; the form of their kind is found later.
+    The form of their kind is found later.
     """
-    text = responses if keep else read_any(path, {"text": RESPONSES["text"]}, skip=())
-    if "text" not in text.column_names or text["text"].null_count == text.num_rows:
+    if "text" not in responses.column_names:
+        return responses, info
+    text = responses["text"]
+    if text.null_count == responses.num_rows:
         return responses, info
     if "answer" in responses.column_names:
         responses = responses.drop_columns("answer")
-    responses = responses.append_column("answer", text["text"])
+    responses = responses.append_column("answer", text)
     note = f"{path.name}: no answers, so answers are looked for in the column 'text'"
     _log.warning("%s: %s", path.parent, note)
     notes = (info.model_extra or {}).get("notes", [])

@@ -1,11 +1,13 @@
 """What collectors at one database share beside claims: dollars of one cap, moments of a rate.
 
-Both are handed out in portions, so that few calls need a transaction for them. A portion of dollars
-is lent as long as claims are: what a process that was killed had not spent goes back.
+Both are handed out in portions, so that few calls need a transaction for them. Whoever ends gives
+back what it has not spent. Of whoever was killed nobody knows what it had under way, which may be
+billed all the same: so what it was lent counts as spent.
 """
 
 from __future__ import annotations
 
+import hashlib
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -14,7 +16,8 @@ from rlfocal.database import Connections
 from rlfocal.records.database.schema import moments, spending
 
 __all__ = [
-    "Share", "allow", "end_spending", "join_budget", "note_spent", "spenders", "take_moments",
+    "Share", "allow", "end_lease", "end_spending", "join_budget", "note_spent", "spenders",
+    "take_moments",
 ]  # fmt: skip
 
 _NAMED = "="
@@ -27,7 +30,7 @@ class Share(NamedTuple):
     allowed_usd: float
     """In all, with what it has spent."""
     others_usd: float
-    """What the others have spent."""
+    """What the others have spent, and may have spent that were killed."""
     n_others: int
     """Those at work."""
     may_grow: bool
@@ -42,7 +45,7 @@ def join_budget(connections: Connections, owner: str, name: str | None, lease_s:
         owner: who spends; a name that no other process uses.
         name: of a budget that counts whatever was ever spent under it; None for that of those who
             are at work just now, or a new one where nobody is.
-        lease_s: seconds after which others need not wait for what this one does not spend.
+        lease_s: seconds after which others do not wait any more for what this one may give back.
     """
     s = spending.c
     with connections.write() as connection:
@@ -87,9 +90,13 @@ def allow(
         rows = connection.execute(
             sa.select(s.spent_usd, s.allowed_usd, s.until).where(s.budget == budget, ~own)
         ).all()
-        others_usd = sum(row.spent_usd for row in rows)
         at_work = [row for row in rows if row.until > now]
         lent_usd = sum(max(row.allowed_usd - row.spent_usd, 0.0) for row in at_work)
+        # With what was lent to those that never said what became of it.
+        others_usd = sum(
+            row.spent_usd if row.until > now else max(row.spent_usd, row.allowed_usd)
+            for row in rows
+        )
         allowed_usd = max(least_usd, min(wanted_usd, cap_usd - others_usd - lent_usd))
         row = {"allowed_usd": allowed_usd, "until": now + lease_s}
         connection.execute(sa.update(spending).where(own).values(row))
@@ -111,6 +118,12 @@ def end_spending(connections: Connections, owner: str, spent_usd: float = 0.0) -
         connection.execute(own.values(until=0.0, allowed_usd=spending.c.spent_usd))
 
 
+def end_lease(connections: Connections, owner: str) -> None:
+    """Note that an owner was killed: nothing of what it was lent will come back."""
+    with connections.write() as connection:
+        connection.execute(sa.update(spending).where(spending.c.owner == owner).values(until=0.0))
+
+
 def spenders(connections: Connections) -> list[str]:
     """Owners whose portions are lent to them."""
     with connections.read() as connection:
@@ -121,6 +134,9 @@ def spenders(connections: Connections) -> list[str]:
 
 def take_moments(connections: Connections, name: str, n: int, every_s: float) -> float:
     """Take the next moments of a rate, which nobody else is given.
+
+    Where the clock has been set back since moments were last taken, they lie no further ahead than
+    they did then: nobody waits for as long as the clock was wrong.
 
     Args:
         connections: to the database.
@@ -134,9 +150,15 @@ def take_moments(connections: Connections, name: str, n: int, every_s: float) ->
     if n < 1 or not every_s > 0:
         raise ValueError(f"n must be 1 or more and every_s above 0, got {n} and {every_s}")
     upsert = connections.upsert(moments, "name", "next_s")
+    # When they were last taken stands under a name of its own: such a row needs no new column.
+    taken = hashlib.sha256(f"taken {name}".encode()).hexdigest()
+    found = sa.select(moments.c.name, moments.c.next_s).where(moments.c.name.in_([name, taken]))
     with connections.write() as connection:
         now = connections.now_s(connection)
-        next_s = connection.scalar(sa.select(moments.c.next_s).where(moments.c.name == name))
-        first = now if next_s is None else max(now, next_s)
-        connection.execute(upsert, {"name": name, "next_s": first + n * every_s})
+        times: dict[str, float] = {row.name: row.next_s for row in connection.execute(found)}
+        next_s = times.get(name, now)
+        ahead_s = next_s - max(now, times.get(taken, now))
+        first = now + max(ahead_s, 0.0)
+        rows = [{"name": name, "next_s": first + n * every_s}, {"name": taken, "next_s": now}]
+        connection.execute(upsert, rows)
     return first - now

@@ -8,25 +8,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from rlfocal.database import OpenTables
+from rlfocal.database import Connections, OpenTables
 from rlfocal.database.failures import translated
 from rlfocal.errors import DatabaseError
 from rlfocal.records.database.keys import plain_settings, settings_key_of
+from rlfocal.records.database.room import Reserve
 from rlfocal.records.database.rows import (
     FailureCounts,
     Spent,
     StoredError,
     StoredResponse,
     query_row,
-    utc_now,
 )
 from rlfocal.records.database.schema import (
     TABLES,
@@ -58,6 +58,17 @@ class Database(OpenTables):
     """
 
     tables = TABLES
+
+    def __init__(self, connections: Connections) -> None:
+        super().__init__(connections)
+        url = connections.engine.url
+        path = url.database if url.get_backend_name() == "sqlite" else None
+        self._reserve = Reserve(Path(path)) if path else None
+
+    def close(self) -> None:
+        """Close every connection; what was reserved of the disk is given back."""
+        self.give_room_back()
+        super().close()
 
     def add_queries(self, rows: Iterable[Mapping[str, Any]]) -> int:
         """Store rows of a data set's queries, whose tasks and labels are the latest from now on.
@@ -100,8 +111,20 @@ class Database(OpenTables):
         row = {"name": name, "settings_key": key, "settings": plain_settings(settings)}
         upsert = self.connections.upsert(members, ("name", "settings_key"), "added_at")
         with self.connections.write() as connection:
-            connection.execute(upsert, row | {"added_at": utc_now()})
+            connection.execute(upsert, row | {"added_at": self._next_stamp(connection, name)})
         return key
+
+    def _next_stamp(self, connection: sa.Connection, member: str) -> str:
+        """The time, by the clock that all share, and later than all of the member's before."""
+        last = connection.scalar(
+            sa.select(sa.func.max(members.c.added_at)).where(members.c.name == member)
+        )
+        now = datetime.fromtimestamp(self.connections.now_s(connection), UTC)
+        if last:
+            then = datetime.fromisoformat(last)
+            then = then.replace(tzinfo=UTC) if then.tzinfo is None else then
+            now = max(now, then + timedelta(microseconds=1))
+        return now.isoformat(timespec="microseconds")
 
     def answered(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys that have a response."""
@@ -312,13 +335,11 @@ class Database(OpenTables):
         self.set_note(_ROOM, "x" * min(n_bytes, _MOST_TRIED))
         with self.connections.write() as connection:
             connection.execute(meta.delete().where(meta.c.name == f"note:{_ROOM}"))
-        if (file := self._room_file) is None:
+        if self._reserve is None:
             return
         try:
-            # Noise, since file systems that compress would give zeros no room.
-            file.write_bytes(os.urandom(n_bytes))
+            self._reserve.keep(n_bytes)
         except OSError as exc:
-            self.give_room_back()
             if exc.errno in _NO_ROOM:
                 raise DatabaseError(
                     f"{self.connections.place.name}: the disk is full: it has no room for "
@@ -339,16 +360,8 @@ class Database(OpenTables):
 
     def give_room_back(self) -> None:
         """Give back what was reserved of the disk; there may be none."""
-        if (file := self._room_file) is not None:
-            with contextlib.suppress(OSError):
-                file.unlink(missing_ok=True)
-
-    @property
-    def _room_file(self) -> Path | None:
-        """Beside a SQLite file, as large as what may come back at once; of no worth."""
-        engine = self.connections.engine
-        path = engine.url.database if engine.dialect.name == "sqlite" else None
-        return Path(f"{path}-reserve") if path else None
+        if self._reserve is not None:
+            self._reserve.give_back()
 
     def _insert_new(
         self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]], key: str

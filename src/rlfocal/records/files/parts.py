@@ -91,33 +91,59 @@ class PartsWriter:
 
     Args:
         folder: which is made.
-        schema: of all parts.
+        schema: of all parts, as far as it is known.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         self._folder, self._schema = folder, schema
         self._writer: pq.ParquetWriter | None = None
         self._n_parts = self._n_rows = 0
+        self._has_widened = False
         folder.mkdir()
 
     def write(self, table: pa.Table) -> None:
         """Add rows; columns that they lack are empty.
 
+        Where they have more than the schema says, another part begins, with these columns, too;
+        at the end all parts have them.
+
         Raises:
             OSError: they cannot be written.
         """
+        more = [f for f in table.schema if self._schema.get_field_index(f.name) < 0]
+        if more := [f for f in more if table[f.name].null_count < table.num_rows]:
+            self._end()
+            self._schema = pa.schema([*self._schema, *more])
+            self._has_widened = self._n_parts > 0
         if self._writer is None or self._n_rows >= ROWS_A_PART:
             self._end()
             path = self._folder / f"part-{self._n_parts:05}.parquet"
             self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
             self._n_parts, self._n_rows = self._n_parts + 1, 0
+        self._writer.write_table(self._full(table))
+        self._n_rows += table.num_rows
+
+    def _full(self, table: pa.Table) -> pa.Table:
         there = set(table.column_names)
         full = [
             table[f.name] if f.name in there else pa.nulls(table.num_rows, f.type)
             for f in self._schema
         ]
-        self._writer.write_table(pa.table(full, schema=self._schema))
-        self._n_rows += table.num_rows
+        return pa.table(full, schema=self._schema)
+
+    def _widen(self) -> None:
+        """Give earlier parts the columns that came later: other tools go by the first part's."""
+        for path in sorted(self._folder.iterdir()):
+            if pq.read_schema(path).names == self._schema.names:
+                continue
+            wider = path.with_suffix(".wider")
+            with (
+                pq.ParquetFile(path) as part,
+                pq.ParquetWriter(wider, self._schema, compression="zstd") as writer,
+            ):
+                for number in range(part.num_row_groups):
+                    writer.write_table(self._full(part.read_row_group(number)))
+            wider.replace(path)
 
     def _end(self) -> None:
         if self._writer is not None:
@@ -133,3 +159,5 @@ class PartsWriter:
         if self._n_parts == 0 and exc is None:
             self.write(self._schema.empty_table())
         self._end()
+        if self._has_widened and exc is None:
+            self._widen()

@@ -1,14 +1,14 @@
 """A data set that does not fit into memory is read in part: whole queries, drawn at random.
 
-How much there is, is measured on the first rows; how much fits, the system says, or whoever sets
-`RLFOCAL_MEMORY_GB`.
+How much there is, is measured on rows from start to end; how much fits, the system says, or whoever
+sets `RLFOCAL_MEMORY_GB`.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rlfocal.errors import ConfigError
+from rlfocal.records.files.memory import free_bytes
 from rlfocal.records.files.parts import files_of
+from rlfocal.records.schema import RESPONSES, column_of
 
 __all__ = ["Sample", "sample_of"]
 
@@ -29,6 +31,9 @@ _SHARE = 0.8
 _LEAST = 100
 """Queries of a sample, however little memory there is."""
 _LOOKED_AT = 10_000
+"""Rows, about, by which the size of all is estimated."""
+_PLACES = 20
+"""Where these rows are, at most."""
 
 
 class Sample(NamedTuple):
@@ -76,27 +81,67 @@ def _limit_bytes() -> float | None:
             return float(said) * 2**30
         except ValueError:
             raise ConfigError(f"{VARIABLE}: expected a number such as 16, found {said!r}") from None
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        found = {name: int(rest.split()[0]) for name, _, rest in (x.partition(":") for x in lines)}
-        return _SHARE * found["MemAvailable"] * 1024
-    except (OSError, KeyError, ValueError, IndexError):
-        return None
+    free = free_bytes()
+    return None if free is None else _SHARE * free
 
 
 def _decoded_bytes(path: Path, skip: Collection[str]) -> float | None:
-    """Of a Parquet table once it is read, by its first rows; None for other formats."""
+    """Of a Parquet table once it is read, by some of its rows; None for other formats."""
     files = files_of(path)
     if any(file.suffix != ".parquet" for file in files):
         return None
     try:
-        n_rows: int = sum(pq.read_metadata(file).num_rows for file in files)
-        with pq.ParquetFile(files[0]) as opened:
-            names = [name for name in opened.schema_arrow.names if name not in skip]
-            first = next(opened.iter_batches(_LOOKED_AT, columns=names), None)
+        groups = [group for file in files for group in _groups_of(file, skip)]
+        # From start to end: often what was written last is longer than what came first.
+        places = np.linspace(0, len(groups) - 1, min(_PLACES, len(groups))).astype(int)
+        looked_at = [groups[k] for k in places]
+        n_each = _LOOKED_AT // max(len(looked_at), 1)
+        a_row = [_bytes_a_row(group, skip, n_each) for group in looked_at]
     except (pa.ArrowException, OSError):
         return None  # whoever reads it says what is wrong
-    if first is None or not first.num_rows:
+    if not groups:
         return None
+    weights = [group.n_rows for group in looked_at]
+    n_rows = sum(group.n_rows for group in groups)
+    return max(
+        float(np.average(a_row, weights=weights)) * n_rows,
+        float(sum(group.n_bytes for group in groups)),
+    )
+
+
+class _Group(NamedTuple):
+    """A part of a file that can be read by itself."""
+
+    file: Path
+    number: int
+    n_rows: int
+    n_bytes: int
+    """As it is encoded; once it is read it is hardly ever less."""
+
+
+def _groups_of(file: Path, skip: Collection[str]) -> Iterator[_Group]:
+    """Those that have rows."""
+    metadata = pq.read_metadata(file)
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = (group.column(k) for k in range(group.num_columns))
+        n_bytes = sum(
+            column.total_uncompressed_size
+            for column in columns
+            if _is_read(column.path_in_schema.partition(".")[0], skip)
+        )
+        if group.num_rows:
+            yield _Group(file, number, group.num_rows, n_bytes)
+
+
+def _bytes_a_row(group: _Group, skip: Collection[str], n: int) -> float:
+    """By its first rows."""
+    with pq.ParquetFile(group.file) as opened:
+        names = [name for name in opened.schema_arrow.names if _is_read(name, skip)]
+        rows = next(opened.iter_batches(n, row_groups=[group.number], columns=names))
     # A batch may be a slice of more: count what is its own.
-    return float(pa.Table.from_batches([first]).nbytes / first.num_rows * n_rows)
+    return float(pa.Table.from_batches([rows]).nbytes / rows.num_rows)
+
+
+def _is_read(name: str, skip: Collection[str]) -> bool:
+    return name not in skip and column_of(name, RESPONSES) is not None

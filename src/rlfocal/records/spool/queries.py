@@ -107,7 +107,12 @@ def _normalised(file: Path, ids: _Ids) -> Iterator[pa.Table]:
         names |= dict.fromkeys(part.column_names)
         if ids.needed is None:
             ids.needed = not {"query_id", "id"} & set(names) and "prompt" in names
-        if ids.needed and "query_id" not in part.column_names:
+        if ids.needed:
+            there = {"query_id", "id", "prompt"}.intersection(part.column_names)
+            if there != {"prompt"}:
+                raise RecordError(
+                    f"{file}: some queries have an id, or no prompt; give all an id or none"
+                )
             part = part.append_column("query_id", ids.of(part["prompt"]))
         table = normalise_queries(part, str(file))
         if "tools" not in table.column_names:
