@@ -8,20 +8,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx2
 import pytest
 import uvicorn
 from process import GatewayProcess, gateway_process
-from serving import until
+from serving import Served, until
 from stub_pool import pool_file, says
 
 from rlfocal.gateway.door.server import OPTIONS, OwnProcess
 from rlfocal.gateway.settings import GatewaySettings
 from rlfocal.gateway.store import open_store
+from rlfocal.gateway.under_way import UnderWay
 from rlfocal.pool.stub import StubServer, StubThread
 
 Serve = Callable[..., Any]
@@ -102,20 +104,26 @@ def test_by_default_it_ends_as_soon_as_its_requests_have() -> None:
 class Late:
     """A request under way in a thread."""
 
-    def __init__(self, process: GatewayProcess, key: str, **fields: Any) -> None:
+    def __init__(
+        self,
+        process: GatewayProcess | Served,
+        key: str,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        **fields: Any,
+    ) -> None:
         self.reply: httpx2.Response | None = None
         self.error: httpx2.HTTPError | None = None
-        self._args = process, key, fields
+        self._args = process, {"Authorization": f"Bearer {key}", **headers}, fields
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        process, key, fields = self._args
+        process, headers, fields = self._args
         body = {"model": "plain", "messages": [{"role": "user", "content": "3 + 4 ="}], **fields}
         try:
             self.reply = httpx2.post(
                 f"{process.url}/v1/chat/completions",
-                json=body, headers={"Authorization": f"Bearer {key}"}, timeout=60,
+                json=body, headers=headers, timeout=60,
             )  # fmt: skip
         except httpx2.HTTPError as exc:
             self.error = exc
@@ -155,8 +163,62 @@ def test_what_is_under_way_ends_if_it_can(trained_folder: Path, tmp_path: Path) 
     assert slow.reply.json()["error"]["code"] == "shutting_down"
     with open_store(db) as store, store.connections.read() as connection:
         rows = store.log.requests(connection, 10)
-    assert sorted(row.status for row in rows)[:2] == [200, 200]
+    assert sorted((row.status, row.error) for row in rows if row.error is None) == [(200, None)] * 2
+    assert [(row.status, row.error) for row in rows if row.error] == [(503, "shutting_down")]
     assert len(rows) == 3
+
+
+ENDS = {"whole": (False, {}), "stream": (True, {}), "kept": (False, {"Idempotency-Key": "one"})}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_what_the_end_breaks_off_is_written_down_as_what_its_client_is_told(
+    serve: Serve, how: str
+) -> None:
+    stream, headers = ENDS[how]
+    with serve(stub={"latency_s": 60.0}) as (served, stub):
+        late = Late(served, served.key, headers, stream=stream)
+        until(lambda: stub.n_under_way == 1)
+        (task, *_) = served.gateway.under_way._tasks
+        task.get_loop().call_soon_threadsafe(served.gateway.break_off)
+        reply = late.end().reply
+        assert reply is not None
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "shutting_down")
+
+        def rows() -> Any:
+            with served.store.connections.read() as connection:
+                return served.store.log.requests(connection, 10)
+
+        until(lambda: len(rows()) == 1)
+        assert [(row.status, row.error) for row in rows()] == [(503, "shutting_down")]
+        metrics = httpx2.get(f"{served.url}/metrics", headers=served.headers, timeout=60).text
+        counted = [line for line in metrics.splitlines() if "rlfocal_requests_total{" in line]
+        assert counted == [
+            'rlfocal_requests_total{error="shutting_down",model="plain",status="503"} 1.0'
+        ]
+
+
+def test_who_hung_up_before_the_end_has_hung_up() -> None:
+    async def go() -> tuple[bool, bool]:
+        under_way = UnderWay()
+
+        async def work() -> None:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0)  # it takes a while to end
+
+        gone, late = (asyncio.create_task(work()) for _ in range(2))
+        for task in (gone, late):
+            under_way.keep(task)
+        await asyncio.sleep(0)
+        gone.cancel()
+        await under_way.end()
+        assert gone.cancelled()
+        assert late.cancelled()
+        return under_way.was_broken_off(gone), under_way.was_broken_off(late)
+
+    assert asyncio.run(go()) == (False, True)
 
 
 @pytest.mark.slow

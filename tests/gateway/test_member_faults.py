@@ -189,6 +189,45 @@ def test_with_all_left_alone_nobody_is_called_and_the_client_is_told_when_to_com
         assert httpx2.get(f"{served.url}/healthz", timeout=60).status_code == 200
 
 
+def test_what_fails_for_one_key_makes_no_gateway_unready_for_others(
+    serve: Serve, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CircuitBreaker.__init__.__kwdefaults__, "clock", lambda: 0.0)
+
+    def says(got: Received) -> Reply:
+        fails = "too much" in str(got.body["messages"])
+        return Reply(status=500, json={}) if fails else Reply("That is 7.")
+
+    def ready(served: Served) -> int:
+        return httpx2.get(f"{served.url}/readyz", timeout=60).status_code
+
+    with (
+        SpyUpstream(says) as spy,
+        serve(edit=aimed_at(spy.base_url), circuit_failures=2) as (served, _),
+    ):
+        one, other = served.add_key("one"), served.add_key("other")
+
+        def asks(key: str, question: str) -> list[int]:
+            return [
+                ask(served, question, model=name, key=key).status_code for name in ACCURACY
+            ]  # fmt: skip
+
+        assert set(asks(other, "3 + 4 =")) == {200}
+        for _ in range(2):
+            asks(one, "too much")
+        assert set(asks(one, "3 + 4 =")) == {503}
+        assert ready(served) == 200
+        assert metrics(served).count("rlfocal_circuit{") == len(ACCURACY)
+        assert "} 2.0" not in "".join(
+            line for line in metrics(served).splitlines() if "rlfocal_circuit{" in line
+        )
+        # One failure of the other key, and it is the members' own.
+        asks(other, "too much")
+        assert ready(served) == 503
+        for name in ACCURACY:  # whoever looks: neither of those who ask
+            assert f'rlfocal_circuit{{member="{name}"}} 2.0' in metrics(served)
+
+
 @pytest.mark.parametrize("deadline_ms", [1, 50, 500])
 @pytest.mark.parametrize("model", ["plain", "rlfocal", "rlfocal:0"])
 def test_a_deadline_holds_whoever_hangs(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -316,6 +319,28 @@ def test_a_receiver_that_is_away_harms_nobody(serve: Serve, ask: Ask) -> None:
     traced = TracingSettings(ratio=1.0, endpoint="http://127.0.0.1:9/v1/traces")
     with serve(tracing=traced) as (served, _):
         assert all(ask(served, model="plain").status_code == 200 for _ in range(3))
+
+
+def test_a_receiver_that_hangs_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the thread that waits for it: what a process waits for ends at its exit."""
+    before, seconds = set(threading.enumerate()), "rlfocal.gateway.tracing.tracing._SEND_S"
+    monkeypatch.setattr(seconds, 1.0)  # of each of the four batches
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"
+        traced = Tracing(TracingSettings(ratio=1.0, endpoint=url))
+        for _ in range(2000):
+            traced._tracer.start_span("x").end()
+        monkeypatch.setattr(seconds, 0.3)
+        began = time.monotonic()
+        asyncio.run(traced.close())
+        assert time.monotonic() - began < 2
+        left = [one for one in threading.enumerate() if one not in before]
+        assert all(one.daemon for one in left)
+        assert any(one.name == "last-spans" for one in left)
+        # No later test should find them.
+        silent.close()
+        for one in left:
+            one.join(30)
 
 
 # Settings --------------------------------------------------------------------------------------

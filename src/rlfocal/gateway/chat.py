@@ -65,7 +65,7 @@ def answering(dialect: Dialect) -> Handler:
                         gateway.records.close(key.id, name, keep=kept)
 
                 record.work = asyncio.create_task(keep())
-                gateway.keep(record.work)
+                gateway.under_way.keep(record.work)
             return await follow(
                 record,
                 request,

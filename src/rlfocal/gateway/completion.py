@@ -10,19 +10,18 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from rlfocal.errors import DatabaseError, Failure, MemberError, NobodyAnswered
 from rlfocal.gateway.backends import Backend, OnText
 from rlfocal.gateway.door.access import Access
 from rlfocal.gateway.effects.holding import held_back
-from rlfocal.gateway.errors import ApiError, too_late, unavailable
+from rlfocal.gateway.errors import ApiError, shutting_down, too_late, unavailable
 from rlfocal.gateway.metrics import Metrics
 from rlfocal.gateway.request_row import row_of
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.tracing.request_span import RequestSpan, current
+from rlfocal.gateway.under_way import UnderWay
 from rlfocal.gateway.wire.replies import Shape
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import Answer
@@ -57,7 +56,7 @@ class Completion:
         metrics: count it.
         policy: which checkpoint decides.
         keep_prompt: whether its prompt is stored.
-        keep: holds on to its task: the event loop itself does not.
+        under_way: holds on to its task, and knows whether the gateway's end broke it off.
         span: of its trace; None where it is not traced.
     """
 
@@ -73,7 +72,7 @@ class Completion:
         metrics: Metrics,
         policy: str,
         keep_prompt: bool,
-        keep: Callable[[asyncio.Task[Any]], None],
+        under_way: UnderWay,
         span: RequestSpan | None = None,
     ) -> None:
         self._backend, self.id, self._key, self.chat = backend, id, key, chat
@@ -81,7 +80,7 @@ class Completion:
         # uvloop's clock tells whole milliseconds only.
         self._began = time.perf_counter()
         self._access, self._metrics, self._policy = access, metrics, policy
-        self._keep_prompt, self._keep, self._span = keep_prompt, keep, span
+        self._keep_prompt, self._under_way, self._span = keep_prompt, under_way, span
         self._admitted = False
 
     def start(self, on_text: OnText | None = None) -> asyncio.Task[Answer]:
@@ -91,7 +90,7 @@ class Completion:
             on_text: called with pieces of the text where it can be streamed.
         """
         task = asyncio.create_task(self._run(on_text), name=self.id)
-        self._keep(task)
+        self._under_way.keep(task)
         task.add_done_callback(self._end)
         return task
 
@@ -152,7 +151,10 @@ class Completion:
 
     def _end(self, task: asyncio.Task[Answer]) -> None:
         status, error, done = 200, None, None
-        if task.cancelled():
+        if task.cancelled() and self._under_way.was_broken_off(task):
+            told = shutting_down()
+            status, error = told.status, told.code
+        elif task.cancelled():
             status, error = GONE, "client_gone"
         elif (exc := task.exception()) is None:
             done = task.result()

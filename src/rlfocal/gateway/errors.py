@@ -14,6 +14,7 @@ __all__ = [
     "from_member",
     "from_nobody",
     "is_too_long",
+    "shutting_down",
     "too_late",
     "unavailable",
 ]
@@ -193,6 +194,11 @@ def unavailable() -> ApiError:
     return ApiError(
         503, "database_unavailable", "the gateway's database is away; try again", retry_after_s=2.0
     )
+
+
+def shutting_down() -> ApiError:
+    """Work was broken off because the gateway ends."""
+    return ApiError(503, "shutting_down", "the gateway is being ended", retry_after_s=1.0)
 
 
 def too_late(deadline_s: float) -> ApiError:

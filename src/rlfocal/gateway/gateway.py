@@ -43,6 +43,7 @@ from rlfocal.gateway.store.processes import BEAT_S
 from rlfocal.gateway.store.store import Store
 from rlfocal.gateway.store.writer import Writer
 from rlfocal.gateway.tracing.tracing import Tracing
+from rlfocal.gateway.under_way import UnderWay
 from rlfocal.gateway.wire.models import ENSEMBLE
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, LiveEnsemble, Question
@@ -146,7 +147,7 @@ class Gateway:
         self.started_at = time.time()
         self.is_leaving = False
         """Whether it will end soon: requests are still answered, and others should be asked."""
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self.under_way = UnderWay()
         self._open = AsyncExitStack()
 
     # Members -----------------------------------------------------------------------------------
@@ -255,7 +256,7 @@ class Gateway:
         return Completion(
             backend, id_, key, chat, started, span=span,
             access=self.access, metrics=self.metrics, policy=self.policies.id,
-            keep_prompt=settings.keep_prompts, keep=self.keep,
+            keep_prompt=settings.keep_prompts, under_way=self.under_way,
         )  # fmt: skip
 
     def reading_of(self, name: str) -> dict[str, Any] | None:
@@ -270,8 +271,11 @@ class Gateway:
 
     @property
     def circuits(self) -> dict[str, str]:
-        """State of each member's circuit breaker in this process, as far as it has one."""
-        return {m.name: m.circuit.state for m in self.members if m.circuit is not None}
+        """State of each member's circuit breaker in this process, as far as it has one.
+
+        One that one key alone has opened is closed where other keys ask as well.
+        """
+        return {m.name: m.circuit.state_for_all for m in self.members if m.circuit is not None}
 
     def _gauges(self) -> Gauges:
         return Gauges(
@@ -281,11 +285,6 @@ class Gateway:
             remembered=len(self.recent.rows),
             circuits=dict.fromkeys(self.member_names, "closed") | self.circuits,
         )
-
-    def keep(self, task: asyncio.Task[Any]) -> None:
-        """Hold on to a task until it is done: the event loop itself does not."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def is_ready(self) -> bool:
         """Whether it stays, the database answers and takes writes, and somebody could be asked."""
@@ -300,9 +299,8 @@ class Gateway:
             return False
         if not await heart.can_write():
             return False
-        return not all(
-            self._by_name[n].circuit_is_open for n in self.checkpoint.description.members
-        )
+        circuits = self.circuits
+        return any(circuits.get(n) != "open" for n in self.checkpoint.description.members)
 
     def _look(self) -> None:
         with self.store.connections.read() as connection:
@@ -332,7 +330,7 @@ class Gateway:
                     self.connections.watch(),
                 )
             )
-            opened.push_async_callback(self._end_requests)
+            opened.push_async_callback(self.under_way.end)
             self._open = opened.pop_all()
         return self
 
@@ -356,12 +354,7 @@ class Gateway:
 
     def break_off(self) -> None:
         """End all that is under way; who waits for it is told so."""
-        for task in self._tasks:
-            task.cancel()
-
-    async def _end_requests(self) -> None:
-        self.break_off()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.under_way.break_off()
 
     async def _live(self) -> None:
         """Show that this process lives, as long as it does."""

@@ -9,13 +9,13 @@ from typing import Any
 
 from rlfocal.gateway.completion import Completion
 from rlfocal.gateway.door.pieces import Pieces
-from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.errors import ApiError, shutting_down
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
 from rlfocal.gateway.wire.replies import Shape, encode
 from rlfocal.live import Answer
 from rlfocal.live.aside import aside
 
-__all__ = ["Responder", "ending"]
+__all__ = ["Responder"]
 
 _log = logging.getLogger(__name__)
 
@@ -126,10 +126,5 @@ class Responder:
 
 def _done(task: asyncio.Task[Answer]) -> Answer:
     if task.cancelled():
-        raise ending()
+        raise shutting_down()
     return task.result()
-
-
-def ending() -> ApiError:
-    """Work was broken off because the gateway is."""
-    return ApiError(503, "shutting_down", "the gateway is being ended", retry_after_s=1.0)

@@ -1,10 +1,11 @@
-"""What one gateway finds out about a member, the others check by one request.
+"""What one gateway finds out about a member, the others see for themselves before they believe it.
 
-A circuit that opens, or closes again, is written down; every gateway looks for such news, and lets
-one request try before it believes them. So a member that is gone costs each gateway one failure and
-not a row of them, one that is back is asked again everywhere at once, and a gateway that has lost
-its own network takes a member from nobody: who has had a reply since the other's failures began
-does not even ask.
+A circuit that opens, or closes again, is written down, and every gateway looks for such news. Who
+hears that a member fails asks on, and leaves it alone at the first failure; who hears that one is
+back lets one request try. So a member that is gone costs each gateway one failure and not a row of
+them, one that is back is asked again everywhere at once, and a gateway that has lost its own
+network takes a member from nobody: who has had a reply since the other's failures began does not
+even doubt.
 
 Shared are circuits of servers: files in a process (`llama-cpp`, `blend`) are its own affair.
 """
@@ -118,9 +119,9 @@ class SharedCircuits:
 
 
 def _take(news: CircuitNews, circuit: CircuitBreaker, now: float) -> None:
-    """Let one request try where the news say something that is not known here."""
+    """Have requests try where the news say something that is not known here."""
     if news.is_open and not circuit.is_tripped and circuit.answered_s > now - news.since:
         circuit.doubt(news.asker)
-        _log.info("%s fails at another gateway: one request tries", circuit.name)
+        _log.info("%s fails at another gateway: left alone if it fails here, too", circuit.name)
     elif not news.is_open and circuit.is_tripped:
         circuit.doubt()

@@ -17,10 +17,10 @@ from starlette.responses import Response
 from rlfocal.gateway.completion import GONE
 from rlfocal.gateway.door.connections import of_scope
 from rlfocal.gateway.door.places import Places
-from rlfocal.gateway.errors import ApiError
+from rlfocal.gateway.errors import ApiError, shutting_down
 from rlfocal.gateway.http import EVENTS, JSON, EndingStream
 from rlfocal.gateway.repeats.records import Listening, Record, Records
-from rlfocal.gateway.responder import Responder, ending
+from rlfocal.gateway.responder import Responder
 from rlfocal.gateway.store.keys import Key
 from rlfocal.gateway.wire.dialects.dialect import Dialect
 from rlfocal.gateway.wire.replies import encode
@@ -56,7 +56,7 @@ async def write_down(
         _refuse(record, fault, dialect)
     finally:
         if record.status is None:  # cancelled
-            _refuse(record, ending(), dialect)
+            _refuse(record, shutting_down(), dialect)
         record.end()
     return False
 

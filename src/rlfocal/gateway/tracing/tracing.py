@@ -7,8 +7,11 @@ share is. `tracestate` and baggage are not passed on: members' servers are other
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracing"]
 
+_log = logging.getLogger(__name__)
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SEND_S = 5.0
 """For the receiver to take what is sent; the gateway's end waits no longer for it."""
@@ -117,8 +121,23 @@ class Tracing:
         return RequestSpan(self._tracer, span, trace, with_texts=self._settings.prompts)
 
     async def close(self) -> None:
-        """Send what is left."""
-        await asyncio.to_thread(self._provider.shutdown)
+        """Send what is left, as far as the receiver takes it in time."""
+        loop, sent = asyncio.get_running_loop(), asyncio.Event()
+
+        def send() -> None:
+            try:
+                self._provider.shutdown()
+            finally:
+                with suppress(RuntimeError):  # the loop has ended: nobody waits any more
+                    loop.call_soon_threadsafe(sent.set)
+
+        # Of its own and not the loop's: the end of a process waits for all of those.
+        threading.Thread(target=send, name="last-spans", daemon=True).start()
+        try:
+            async with asyncio.timeout(_SEND_S):
+                await sent.wait()
+        except TimeoutError:
+            _log.warning("the receiver of traces has not taken the last of them in %g s", _SEND_S)
 
 
 class _Followed(Wrapper):

@@ -17,8 +17,8 @@ Where it is known who asks (`asker`), a row of failures of one asker opens the c
 alone: the next of another asker is let through, and opens it for all if it fails as well, or closes
 it.
 
-What others have found out (`doubt`) is no failure here: one request tries, and no other until it is
-answered.
+What others have found out (`doubt`) is no failure here, and takes a member from nobody: requests
+pass until one of them has failed, which opens it at once, or one is answered.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ _TOO_LONG = re.compile(
     r"context[- _]?(?:length|window|size)|too (?:long|large|many tokens)|maximum context",
     re.IGNORECASE,
 )
+_LATELY_S = 3600.0
+"""For which somebody who has asked counts among those who ask."""
 
 
 State = Literal["closed", "open", "half-open"]
@@ -83,6 +85,8 @@ class Circuits:
 class CircuitBreaker(Wrapper):
     """Closed: requests pass. Open: they fail at once. Half-open: one of them tries.
 
+    Half-open for what others have found out: they pass.
+
     Args:
         endpoint: what is wrapped.
         when: when it opens.
@@ -105,10 +109,14 @@ class CircuitBreaker(Wrapper):
         """In a row, until now."""
         self._opened_at = 0.0
         self._trying = False
+        self._in_doubt = False
+        """Whether nothing has failed here: that it fails is what others have found out."""
         self._n_begun = self._n_together = 0
         self._refused: set[int] = set()
         self._askers: set[str | None] = set()
         """Of the failures in a row."""
+        self._asked_at: dict[str | None, float] = {}
+        """The last two who asked, whatever became of it, and when."""
         self._began_at = self._answered_at = -math.inf
         self.on_change: Callable[[], object] | None = None
         """Called when so many have failed in a row that it opens, when it has been tried in vain,
@@ -135,7 +143,10 @@ class CircuitBreaker(Wrapper):
         return next(iter(self._askers)) if len(self._askers) == 1 else None
 
     def doubt(self, asker: str | None = None) -> None:
-        """Have one request try, as others have found out what was not known here.
+        """Have requests try, as others have found out what was not known here.
+
+        One that was open lets one request try at once. One that was closed lets all pass, and opens
+        by the first failure.
 
         Args:
             asker: for whom alone, where it was closed; None for all.
@@ -143,21 +154,47 @@ class CircuitBreaker(Wrapper):
         if not self.is_tripped:
             self.n_failures, self._askers = self._when.failures, {asker}
             self._began_at, self._n_together = self._clock(), self._n_begun
+            self._in_doubt = True
         self._opened_at = self._clock() - self._when.cool_down_s
 
     @property
     def state(self) -> State:
         """What would become of a request now, from the asker of this context."""
-        if not self.is_tripped or self._is_of_others:
+        return "closed" if self._is_of_another_than(asker.get()) else self._state_of_row
+
+    @property
+    def state_for_all(self) -> State:
+        """What would become of a request now, whoever looks at it.
+
+        "closed" where all failures in a row are those of one asker, and others ask as well: they
+        would be let through.
+        """
+        since = self._clock() - _LATELY_S
+        lately = [who for who, at in self._asked_at.items() if at >= since]
+        if any(map(self._is_of_another_than, lately)):
             return "closed"
+        return self._state_of_row
+
+    @property
+    def _state_of_row(self) -> State:
+        if not self.is_tripped:
+            return "closed"
+        if self._in_doubt:
+            return "half-open"
         cooled = self._clock() - self._opened_at >= self._when.cool_down_s
         return "half-open" if cooled and not self._trying else "open"
 
-    @property
-    def _is_of_others(self) -> bool:
-        """Whether all failures in a row are those of one asker, and another one asks now."""
-        now = asker.get()
-        return now is not None and len(self._askers) == 1 and not self._askers & {now, None}
+    def _is_of_another_than(self, who: str | None) -> bool:
+        """Whether all failures in a row are those of one asker, and this is somebody else."""
+        return who is not None and len(self._askers) == 1 and not self._askers & {who, None}
+
+    def _note_asker(self) -> None:
+        """Of all who ask two are enough: one of them is not whoever's requests fail alone."""
+        who = asker.get()
+        self._asked_at.pop(who, None)
+        self._asked_at[who] = self._clock()
+        if len(self._asked_at) > 2:
+            del self._asked_at[next(iter(self._asked_at))]
 
     @property
     def retry_after_s(self) -> float:
@@ -168,6 +205,7 @@ class CircuitBreaker(Wrapper):
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Answer one request; as `Endpoint.send`."""
+        self._note_asker()
         state = self.state if self.n_failures else "closed"
         if state == "open":
             raise MemberError(
@@ -176,7 +214,8 @@ class CircuitBreaker(Wrapper):
                 failure=Failure.CIRCUIT_OPEN,
                 retry_after_s=self.retry_after_s,
             )
-        if state == "half-open":
+        is_alone = state == "half-open" and not self._in_doubt
+        if is_alone:
             self._trying = True
         self._n_begun += 1
         number = self._n_begun
@@ -184,15 +223,16 @@ class CircuitBreaker(Wrapper):
             reply = await self._endpoint.send(request, timeout_s=timeout_s)
         except MemberError as exc:
             if self._counts(exc, request, timeout_s) and self._is_next(number):
+                comes_true = self._comes_true()
                 self._note(exc)
-                if state == "half-open":
+                if is_alone or comes_true:
                     self._tell()
             raise
         finally:
-            if state == "half-open":
+            if is_alone:
                 self._trying = False
         self._answered_at = self._clock()
-        was_tripped, self.n_failures = self.is_tripped, 0
+        was_tripped, self.n_failures, self._in_doubt = self.is_tripped, 0, False
         self._refused.clear()
         self._askers.clear()
         if was_tripped:
@@ -234,6 +274,14 @@ class CircuitBreaker(Wrapper):
             self._n_together, self._began_at = self._n_begun, self._clock()
             return True
         return number > self._n_together
+
+    def _comes_true(self) -> bool:
+        """Whether a failure that counts is the one that ends a doubt: it opens the circuit."""
+        if not self._in_doubt:
+            return False
+        # Those that were let through meanwhile are one failure with it.
+        self._in_doubt, self._n_together = False, self._n_begun
+        return True
 
     def _note(self, error: MemberError) -> None:
         self.n_failures += 1
