@@ -6,7 +6,7 @@
     .venv/bin/python benchmarks/cross_examination.py examined [--folds 5] [--seeds 3]
 
 DATA is a folder of recorded answers with the signals that `rlfocal examine` adds (likely_...,
-cross_...). Each strategy that reads replies is run on the same folds with them and without, all
+cross_...); judged are queries all of whose replies have them, blank ones apart. Each strategy that reads replies is run on the same folds with them and without, all
 other signals kept, at the price at which no call is spared; gains are paired by query, with 95 %
 intervals. Below stand `mince`, which takes the reply that the examiners find likeliest, the plain
 vote and the best single member; their gains are beside the vote.
@@ -19,8 +19,10 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
+from functools import reduce
 
 import numpy as np
+import pyarrow.compute as pc
 
 from rlfocal.bench import EvalProtocol, run_bench
 from rlfocal.bench.rows import Scores, scores
@@ -40,12 +42,25 @@ READERS = (
 VOTE = "plurality"
 
 
+def examined(dataset: Dataset) -> Dataset:
+    """Its queries whose replies were all read by all examiners: an examination may be under way."""
+    names = [n for n in dataset.responses.column_names if n.startswith(SIGNAL + LIKELY)]
+    if not names:
+        raise SystemExit(f"{dataset.name}: nobody examined these replies; see rlfocal examine")
+    has_text = pc.greater(pc.utf8_length(pc.fill_null(dataset.responses["text"], "")), 0)
+    lacks = reduce(pc.or_, (pc.is_null(dataset.responses[name]) for name in names))
+    open_ids = dataset.responses.filter(pc.and_(has_text, lacks))["query_id"]
+    kept = [
+        table.filter(pc.invert(pc.is_in(table["query_id"], value_set=open_ids.combine_chunks())))
+        for table in (dataset.queries, dataset.responses)
+    ]
+    return Dataset(dataset.name, *kept, dataset.info)
+
+
 def without_examiners(dataset: Dataset) -> Dataset:
     """The same answers, without what examiners said of them."""
     said = tuple(SIGNAL + kind for kind in (LIKELY, CROSS))
     kept = [name for name in dataset.responses.column_names if not name.startswith(said)]
-    if len(kept) == len(dataset.responses.column_names):
-        raise SystemExit(f"{dataset.name}: nobody examined these replies; see rlfocal examine")
     return Dataset(dataset.name, dataset.queries, dataset.responses.select(kept), dataset.info)
 
 
@@ -79,7 +94,7 @@ def main() -> None:
     parser.add_argument("--strategies", default=",".join(READERS))
     options = parser.parse_args()
     names = tuple(options.strategies.split(","))
-    dataset = read_data(options.data)
+    dataset = examined(read_data(options.data))
     protocol = EvalProtocol(n_folds=options.folds, n_seeds=options.seeds)
     plain = measured(without_examiners(dataset), names, protocol, options.jobs)
     more = ("mince", VOTE, "best-single")

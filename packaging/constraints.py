@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HEAD = """\
-# What a release was tried with: the core and learn, serve, postgres and otel, for Python 3.11, Linux
+# What a release was tried with: the core and learn, serve, postgres, otel; Python 3.11, Linux
 # x86_64. How to install with it: docs/how-to/install.md. Made by `make constraints`.
 """
 
