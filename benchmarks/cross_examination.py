@@ -6,10 +6,11 @@
     .venv/bin/python benchmarks/cross_examination.py examined [--folds 5] [--seeds 3]
 
 DATA is a folder of recorded answers with the signals that `rlfocal examine` adds (likely_...,
-cross_...); judged are queries all of whose replies have them, blank ones apart. Each strategy that reads replies is run on the same folds with them and without, all
-other signals kept, at the price at which no call is spared; gains are paired by query, with 95 %
-intervals. Below stand `mince`, which takes the reply that the examiners find likeliest, the plain
-vote and the best single member; their gains are beside the vote.
+cross_...); judged are queries all of whose replies have them, blank ones apart. Each strategy that
+reads replies is run on the same folds with them and without, all other signals kept, at the price
+at which no call is spared; gains are paired by query, with 95 % intervals. Below stand `mince`,
+which takes the reply that the examiners find likeliest, the plain vote and the best single member;
+their gains are beside the vote.
 """
 
 from __future__ import annotations
@@ -47,14 +48,15 @@ def examined(dataset: Dataset) -> Dataset:
     names = [n for n in dataset.responses.column_names if n.startswith(SIGNAL + LIKELY)]
     if not names:
         raise SystemExit(f"{dataset.name}: nobody examined these replies; see rlfocal examine")
-    has_text = pc.greater(pc.utf8_length(pc.fill_null(dataset.responses["text"], "")), 0)
+    text = pc.utf8_trim_whitespace(pc.fill_null(dataset.responses["text"], ""))
+    has_text = pc.greater(pc.utf8_length(text), 0)
     lacks = reduce(pc.or_, (pc.is_null(dataset.responses[name]) for name in names))
     open_ids = dataset.responses.filter(pc.and_(has_text, lacks))["query_id"]
-    kept = [
+    queries, responses = (
         table.filter(pc.invert(pc.is_in(table["query_id"], value_set=open_ids.combine_chunks())))
         for table in (dataset.queries, dataset.responses)
-    ]
-    return Dataset(dataset.name, *kept, dataset.info)
+    )
+    return Dataset(dataset.name, queries, responses, dataset.info)
 
 
 def without_examiners(dataset: Dataset) -> Dataset:
