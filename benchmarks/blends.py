@@ -65,7 +65,9 @@ VOTE = "a vote of them"
 Rows = dict[tuple[str, str], dict[str, Any]]
 """(way, query) → what was stored."""
 SHAPE = 1
-"""Of a stored row; rows of another are written anew."""
+"""Of a stored row, and of how blends write: raised where either changes, all is written anew."""
+SPAN, HORIZON = 8, 24
+"""Tokens that are written at once where spans are judged, and that rollouts go on for."""
 
 
 class Way(NamedTuple):
@@ -152,7 +154,8 @@ async def policy_way(trial: Trial, seed: int, folder: Path, config: SpanConfig) 
 async def ways(trial: Trial, names: Sequence[str], options: argparse.Namespace) -> dict[str, Way]:
     """Each by its name."""
     n, together = len(trial.voices), trial.voices
-    mark = mark_of(settings_key_of(trial.member.identity), trial.models)
+    common = settings_key_of(trial.member.identity), trial.models
+    mark = mark_of(*common)
     found = {
         f"{voice.name} alone": Way([voice], Weighed(Fixed((1.0,))), mark) for voice in trial.voices
     }
@@ -163,10 +166,12 @@ async def ways(trial: Trial, names: Sequence[str], options: argparse.Namespace) 
         elif name == "confidence":
             found[name] = Way(together, Weighed(ByConfidence()), mark)
         elif name == "spans":
-            found[name] = Way(together, Spans(span=8), mark)
+            found[name] = Way(together, Spans(span=SPAN), mark_of(*common, SPAN))
         elif name == "values":
             reward = verifier(together[-1])
-            found[name] = Way(together, Switching(reward, span=8, horizon=24), mark)
+            own = mark_of(*common, SPAN, HORIZON, together[-1].name)
+            method = Switching(reward, span=SPAN, horizon=HORIZON)
+            found[name] = Way(together, method, own)
         elif name == "policy":
             for seed in range(options.seeds):
                 way = await policy_way(trial, seed, options.out.parent, config)

@@ -33,7 +33,7 @@ from rlfocal.features import HashingEncoder
 from rlfocal.records import Dataset, build_table
 from rlfocal.records.built_in import read_data
 from rlfocal.records.schema import SIGNAL
-from rlfocal.records.signals.examined import CROSS, LIKELY
+from rlfocal.records.signals.examined import CROSS, LIKELY, likelihoods_in
 
 READERS = (
     "evidence-stacking", "evidence-cascade", "best-of-n", "score-cascade", "posterior-threshold",
@@ -45,7 +45,7 @@ VOTE = "plurality"
 
 def examined(dataset: Dataset) -> Dataset:
     """Its queries whose replies were all read by all examiners: an examination may be under way."""
-    names = [n for n in dataset.responses.column_names if n.startswith(SIGNAL + LIKELY)]
+    names = [name for name in said_by_examiners(dataset) if name.startswith(SIGNAL + LIKELY)]
     if not names:
         raise SystemExit(f"{dataset.name}: nobody examined these replies; see rlfocal examine")
     text = pc.utf8_trim_whitespace(pc.fill_null(dataset.responses["text"], ""))
@@ -59,11 +59,23 @@ def examined(dataset: Dataset) -> Dataset:
     return Dataset(dataset.name, queries, responses, dataset.info)
 
 
+def said_by_examiners(dataset: Dataset) -> list[str]:
+    """The columns of what they said."""
+    columns = dataset.responses.column_names
+    signals = [name.removeprefix(SIGNAL) for name in columns if name.startswith(SIGNAL)]
+    likely = likelihoods_in(signals)
+    cross = [CROSS + name.removeprefix(LIKELY) for name in likely]
+    return [SIGNAL + name for name in (*likely, *cross)]
+
+
 def without_examiners(dataset: Dataset) -> Dataset:
     """The same answers, without what examiners said of them."""
-    said = tuple(SIGNAL + kind for kind in (LIKELY, CROSS))
-    kept = [name for name in dataset.responses.column_names if not name.startswith(said)]
-    return Dataset(dataset.name, dataset.queries, dataset.responses.select(kept), dataset.info)
+    return Dataset(
+        dataset.name,
+        dataset.queries,
+        dataset.responses.drop_columns(said_by_examiners(dataset)),
+        dataset.info,
+    )
 
 
 def measured(
@@ -78,6 +90,8 @@ def measured(
 def place_of(found: Scores, name: str) -> int:
     """Where a strategy stands, at the price at which no call is spared, if it has one."""
     at = {dial: place for place, (called, dial) in enumerate(found.points) if called == name}
+    if not at:
+        raise SystemExit(f"{name} cannot run on these data; see rlfocal bench")
     return at.get(0.0, at.get(None, min(at.values())))
 
 

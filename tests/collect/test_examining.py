@@ -168,7 +168,9 @@ def test_whoever_lost_its_name_to_another_model_adds_nothing(tmp_path: Path) -> 
         old = examiner()
         settle_who_examines(database, [old.who])
         asyncio.run(examine(database, [old], stopped=iter([False, True]).__next__))
-        settle_who_examines(database, [Who("ex-1", "another")])
+        with pytest.raises(ConfigError, match="say --again to take these away"):
+            settle_who_examines(database, [Who("ex-1", "another")])
+        settle_who_examines(database, [Who("ex-1", "another")], again=True)
         assert n_lacking(database, signals_of("ex-1")) == 6
         with pytest.raises(ConfigError, match="'ex-1' examines these replies as another model"):
             asyncio.run(examine(database, [old]))

@@ -288,6 +288,16 @@ def test_who_is_late_of_those_in_doubt_lets_no_second_one_try() -> None:
     asyncio.run(go())
 
 
+def test_a_doubt_ends_when_others_are_answered_again() -> None:
+    """Though nobody has asked here meanwhile: a day later one failure is one failure."""
+    bench = Bench()
+    bench.breaker.doubt()
+    assert bench.breaker.state_for_all == "half-open"
+    bench.breaker.relieve()
+    assert bench.breaker.state_for_all == "closed"
+    assert not bench.breaker.is_tripped
+
+
 def test_a_try_that_says_nothing_leaves_the_doubt() -> None:
     async def go() -> None:
         bench = SlowBench()

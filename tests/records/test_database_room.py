@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from stored import content_digest
@@ -79,14 +81,16 @@ def test_room_is_kept_beside_the_file_until_it_is_needed(tmp_path: Path) -> None
 
 
 def test_a_disk_without_room_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Path.write_bytes
+    class Full(io.FileIO):
+        """Takes half of what is written, then nothing."""
 
-    def full(path: Path, data: bytes) -> int:
-        write(path, data[: len(data) // 2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        def write(self, data: Any) -> int:
+            if self.tell():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data[: len(data) // 2])
 
     with open_database(tmp_path / "answers.db") as database:
-        monkeypatch.setattr(Path, "write_bytes", full)
+        monkeypatch.setattr(Path, "open", lambda path, mode, buffering: Full(str(path), mode))
         with pytest.raises(DatabaseError, match=r"answers\.db: the disk is full.*292 KiB"):
             database.reserve_room(300_000)
     assert not list(tmp_path.glob("answers.db-reserve*"))

@@ -97,6 +97,12 @@ def train(
     _train(output, parts, spec, executor, seed=seed, data=data)
 
 
+def _written_ns(folder: Path) -> int | None:
+    """When a checkpoint was written there; None where there is none."""
+    path = folder / "checkpoint.json"
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
 def _set(settings: dict[str, Any], text: str) -> None:
     """Write one setting, given as "key=value" or "group.key=value", among others."""
     key, equals, value = (part.strip() for part in text.partition("="))
@@ -125,6 +131,7 @@ def _train(
     from rlfocal.features import HashingEncoder
 
     train, held_out, _ = parts
+    before = _written_ns(output)
     remark(
         f"{train.name}: {train.n_queries:,} queries to train on, {held_out.n_queries:,} held out "
         "to measure on"
@@ -139,7 +146,7 @@ def _train(
                 on_progress=_Steps(shown),
             )  # fmt: skip
         except KeyboardInterrupt:
-            if (output / "checkpoint.json").exists():
+            if _written_ns(output) != before:
                 remark(f"kept in {output}: usable as it is; the same command goes on from there")
             elif output.exists() and any(output.iterdir()):
                 remark(f"kept in {output}: the same command goes on from there")

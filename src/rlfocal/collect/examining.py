@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rlfocal.errors import ConfigError, Failure, MemberError
+from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.blends.reading_aloud import likelihood
 from rlfocal.pool.blends.voices import Voice
@@ -27,7 +27,7 @@ from rlfocal.records.database.examined import (
     Asked,
     Who,
     add_signals,
-    are_stored,
+    check_who,
     settle_who,
     unread,
 )
@@ -59,8 +59,11 @@ class Examiner(NamedTuple):
 
 
 def who(member: LiveMember) -> Who:
-    """What an examiner's numbers depend on: which file reads, and in which words it is asked."""
-    served = {name: member.identity.get(name) for name in ("file", "api", "n_context")}
+    """What an examiner's numbers depend on: which file reads, and in which words it is asked.
+
+    How much it can read at once decides what it reads, and no number.
+    """
+    served = {name: member.identity.get(name) for name in ("file", "api")}
     asked = [
         [[turn.role, turn.content] for turn in member.request(probe, logprobs=False).messages]
         for probe in _PROBES
@@ -89,19 +92,24 @@ def check_who_examines(database: Database, examiners: Sequence[Who]) -> None:
             known (numbers that were imported).
     """
     for one in examiners:
-        columns = signals_of(one.name)
-        if database.note(one.note) != one.key and are_stored(database, columns):
-            raise ConfigError(
-                f"'{one.name}' has examined replies as another model, or asked in other words, and "
-                f"{' and '.join(columns)} would mix both; say --again to take these away and read "
-                "all replies anew, or give the member another name"
-            )
+        check_who(database, one, signals_of(one.name))
 
 
-def settle_who_examines(database: Database, examiners: Sequence[Who]) -> None:
-    """Let these examine under their names; what others found under them is taken away."""
+def settle_who_examines(
+    database: Database, examiners: Sequence[Who], *, again: bool = False
+) -> None:
+    """Let these examine under their names.
+
+    Args:
+        database: the replies, with what was found of them.
+        examiners: who examines.
+        again: take away what others have found under these names.
+
+    Raises:
+        ConfigError: as of `check_who_examines`, where `again` is not said.
+    """
     for one in examiners:
-        settle_who(database, one, signals_of(one.name))
+        settle_who(database, one, signals_of(one.name), again=again)
 
 
 async def examine(

@@ -60,7 +60,7 @@ class BlendSettings(Served):
     horizon: Annotated[int, Field(ge=0, le=4096, strict=True)] = 16
     """Of "values": tokens that a trial goes on for at most."""
     kl: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """Of "values": what a nat costs by which a token is likelier to its model than to the first."""
+    """Of "values": what a nat costs by which a span is likelier to its model than to the first."""
     concurrency: Literal[1] = 1
     """Each model keeps one text in its cache."""
     files: Mapping[str, LlamaCppSettings] = Field(default={}, exclude=True, repr=False)

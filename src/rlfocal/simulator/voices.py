@@ -72,8 +72,14 @@ class TableVoice:
         """Longest match first.
 
         Raises:
-            MemberError: the vocabulary lacks a byte of it.
+            MemberError: it is no whole characters, or the vocabulary lacks a byte of it.
         """
+        try:
+            piece.decode()
+        except UnicodeDecodeError as exc:
+            raise MemberError(
+                f"'{self.name}': has no tokens for half a character", failure=Failure.BAD_REQUEST
+            ) from exc
         ids, at = list[int](), 0
         while at < len(piece):
             fits = [token for token in self.tokens if piece.startswith(token, at)]

@@ -114,3 +114,15 @@ def test_every_token_of_a_span_is_a_departure(span: int) -> None:
     free = asyncio.run(write(request, voices, Switching(likes_b, span=span, horizon=6)))
     dear = asyncio.run(write(request, voices, Switching(likes_b, span=span, horizon=6, kl=100.0)))
     assert (free.response.text, dear.response.text) == ("abbbbb", "aaaaaa")
+
+
+def test_a_reference_without_room_wants_no_such_span() -> None:
+    """It would not have written it; the model that does has room."""
+    fine, coarse = (b"b",), (b"b", b"bbbbbbbb")
+    voices = [
+        Short(fine, lambda _: {b"b": 0.9, END: 0.1}),
+        TableVoice(coarse, lambda _: {b"bbbbbbbb": 0.9, END: 0.1}),
+    ]
+    method = Switching(likes_b, span=1, horizon=0, kl=0.01)
+    found = asyncio.run(write(asked(max_tokens=3), voices, method)).response
+    assert found.text == "bbb"

@@ -80,7 +80,7 @@ def examine(
             raise ConfigError(f"--members: nothing of '{unknown[0]}' is stored in {db}")
         if not again:
             check_who_examines(database, [who(member) for member in chosen])
-        found, stopped = asyncio.run(_examine(database, chosen, local, columns, names))
+        found, stopped = asyncio.run(_examine(database, chosen, local, columns, names, again=again))
     told = {
         "replies": found.n_replies, "replies skipped": found.n_skipped,
         "tokens read": found.n_tokens, "tokens not named": found.n_bounded,
@@ -100,12 +100,14 @@ async def _examine(
     served: dict[str, LlamaCppSettings],
     columns: Sequence[str],
     members: Sequence[str] | None,
+    *,
+    again: bool,
 ) -> tuple[Examined, bool]:
     """Examine; Ctrl-C and SIGTERM end after the question at hand, a second one at once."""
     import asyncio
     from contextlib import AsyncExitStack
 
-    from rlfocal.collect.examining import Examiner, settle_who_examines
+    from rlfocal.collect.examining import Examined, Examiner, settle_who_examines
     from rlfocal.collect.examining import examine as read_all
     from rlfocal.pool.blends.llama_voice import LlamaVoice
 
@@ -128,8 +130,10 @@ async def _examine(
                     voice = LlamaVoice(name, served[member.name])
                     voices[name] = await opened.enter_async_context(voice)
             examiners = [Examiner.of(one, voices[one.settings.endpoint]) for one in chosen]
+            if stopping.is_set():
+                return Examined(0, 0, 0), True
             # Only now, when all models are there: numbers of others are taken away.
-            settle_who_examines(database, [examiner.who for examiner in examiners])
+            settle_who_examines(database, [examiner.who for examiner in examiners], again=again)
             with progress("examine") as move:
                 found = await read_all(
                     database, examiners, members=members,

@@ -124,4 +124,4 @@ def _take(news: CircuitNews, circuit: CircuitBreaker, now: float) -> None:
         circuit.doubt(news.asker)
         _log.info("%s fails at another gateway: left alone if it fails here, too", circuit.name)
     elif not news.is_open and circuit.is_tripped:
-        circuit.doubt()
+        circuit.relieve()

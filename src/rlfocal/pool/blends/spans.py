@@ -13,7 +13,7 @@ import numpy as np
 
 from rlfocal.pool.blends.mixing import drawn, mix
 from rlfocal.pool.blends.reading_aloud import likelihood
-from rlfocal.pool.blends.voices import END, ContextFull, is_whole
+from rlfocal.pool.blends.voices import END, ContextFull, is_whole, open_end
 from rlfocal.pool.blends.writing import Emitted, Track, Writing, together
 
 __all__ = ["Spans", "span_of"]
@@ -123,7 +123,7 @@ async def span_of(writing: Writing, model: int, most: int) -> Span:
     alone = np.eye(len(writing.tracks))[model]
     most = max(1, min(most, writing.n_left))
     while len(found) < most + _MOST_ENDS:
-        if len(found) >= most and is_whole(b"".join(emitted.piece for emitted in found)):
+        if len(found) >= most and not open_end(writing.text):
             break
         try:
             proposals = await writing.propose([model])

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rlfocal.pool.blends.reading_aloud import likelihood
 from rlfocal.pool.blends.spans import span_of
-from rlfocal.pool.blends.voices import END, is_whole
+from rlfocal.pool.blends.voices import END, ContextFull, Proposal, open_end
 from rlfocal.pool.blends.writing import Emitted, Track, Writing
 
 __all__ = ["Reward", "Switching", "Worth"]
@@ -80,7 +80,7 @@ class Switching:
                 first = Emitted(piece, math.log(max(p, _LEAST)))
                 found = await self._tried(writing.fork(), model, first)
                 if self._kl and reference is not None and model != self._reference:
-                    drift = await self._drift(writing, found.pieces)
+                    drift = await self._drift(writing, found.pieces, reference)
                     found = found._replace(value=found.value - self._kl * drift)
                 if best is None or found.value > best.value:
                     best = found
@@ -90,16 +90,22 @@ class Switching:
         writing.adopt(text, n_pieces, best.model, best.track)
         return best.pieces
 
-    async def _drift(self, writing: Writing, pieces: list[Emitted]) -> float:
-        """Nats by which pieces are likelier to the model that wrote them than to the reference."""
+    async def _drift(self, writing: Writing, pieces: list[Emitted], reference: Proposal) -> float:
+        """Nats by which pieces are likelier to the model that wrote them than to the reference.
+
+        Of pieces that begin or end within a character, which cannot be spelled, the first counts.
+        """
         text = b"".join(emitted.piece for emitted in pieces)
-        kept = list(pieces)
-        while kept and not is_whole(writing.text + text):  # half a character can be read by nobody
-            text = text.removesuffix(kept.pop().piece)
-        track = writing.tracks[self._reference].fork()
-        ends = bool(kept) and kept[-1].piece == END
-        read = await likelihood(track, text, writing.counts, self._reference, ends=ends)
-        return sum(emitted.logprob for emitted in kept) - read.logprob
+        if open_end(writing.text) or open_end(text):
+            first = pieces[0]
+            to_it = reference.pieces.get(first.piece, reference.most_unnamed)
+            return first.logprob - math.log(max(to_it, _LEAST))
+        track, ends = writing.tracks[self._reference].fork(), pieces[-1].piece == END
+        try:
+            read = await likelihood(track, text, writing.counts, self._reference, ends=ends)
+        except ContextFull:  # the reference would not have written so much
+            return math.inf
+        return sum(emitted.logprob for emitted in pieces) - read.logprob
 
     async def _tried(self, writing: Writing, model: int, first: Emitted) -> _Candidate:
         """A candidate, and what the text is worth that it leads to."""

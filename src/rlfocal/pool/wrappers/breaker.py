@@ -157,6 +157,13 @@ class CircuitBreaker(Wrapper):
             self._in_doubt = True
         self._opened_at = self._clock() - self._when.cool_down_s
 
+    def relieve(self) -> None:
+        """Take in that others are answered: a doubt ends, and one that is open lets one try."""
+        if self._in_doubt:
+            self.n_failures, self._in_doubt = 0, False
+            self._askers.clear()
+        self._opened_at = self._clock() - self._when.cool_down_s
+
     @property
     def state(self) -> State:
         """What would become of a request now, from the asker of this context."""
@@ -225,6 +232,11 @@ class CircuitBreaker(Wrapper):
             if self._counts(exc, request, timeout_s) and self._is_next(number):
                 comes_true = self._comes_true()
                 self._note(exc)
+                if comes_true:
+                    _log.warning(
+                        "%s is left alone: it fails here, too, as it does elsewhere: %s",
+                        self.name, exc,
+                    )  # fmt: skip
                 if is_alone or comes_true:
                     self._tell()
             raise

@@ -14,7 +14,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.records.database.schema import meta, queries, responses
 from rlfocal.records.database.store import Database
 
-__all__ = ["Asked", "Who", "add_signals", "are_stored", "n_lacking", "settle_who", "unread"]
+__all__ = ["Asked", "Who", "add_signals", "check_who", "n_lacking", "settle_who", "unread"]
 
 _AT_ONCE = 200
 """Questions looked up at once."""
@@ -144,9 +144,8 @@ def add_signals(database: Database, who: Who, found: Mapping[str, Mapping[str, f
         ConfigError: another model has taken the name since.
     """
     r = responses.c
-    noted = sa.select(meta.c.value).where(meta.c.name == f"note:{who.note}")
     with database.connections.write() as connection:
-        if connection.scalar(noted) not in (None, who.key):
+        if connection.scalar(_noted(who)) not in (None, who.key):
             raise ConfigError(
                 f"'{who.name}' examines these replies as another model since, in another process; "
                 "what is stored is that one's"
@@ -157,32 +156,64 @@ def add_signals(database: Database, who: Who, found: Mapping[str, Mapping[str, f
             connection.execute(row.values(signals={**has, **more}))
 
 
-def are_stored(database: Database, names: Collection[str]) -> bool:
-    """Whether any reply has one of these signals."""
-    statement = sa.select(responses.c.signals).where(responses.c.signals.is_not(None))
-    with database.connections.read() as connection:
-        return any(
-            has and not has.keys().isdisjoint(names) for has in connection.scalars(statement)
-        )
-
-
-def settle_who(database: Database, who: Who, signals: Collection[str]) -> None:
-    """Note what an examiner is; numbers of another one of its name are taken away with it.
+def check_who(database: Database, who: Who, signals: Collection[str]) -> None:
+    """Make sure that stored numbers under an examiner's name are its own.
 
     Args:
         database: where they are.
         who: the examiner.
         signals: the names of its numbers.
+
+    Raises:
+        ConfigError: they are another one's, or nobody knows whose.
+    """
+    with database.connections.read() as connection:
+        if connection.scalar(_noted(who)) == who.key:
+            return
+        found = connection.scalars(sa.select(responses.c.signals).where(_HAS_SIGNALS))
+        if any(not has.keys().isdisjoint(signals) for has in found if has):
+            raise _of_another(who, signals)
+
+
+def settle_who(
+    database: Database, who: Who, signals: Collection[str], *, again: bool = False
+) -> None:
+    """Note what an examiner is.
+
+    Args:
+        database: where its numbers will be.
+        who: the examiner.
+        signals: the names of its numbers.
+        again: take away what is stored under these names, where it is not its own.
+
+    Raises:
+        ConfigError: as of `check_who`, where `again` is not said.
     """
     r, gone = responses.c, frozenset(signals)
-    noted = sa.select(meta.c.value).where(meta.c.name == f"note:{who.note}")
     upsert = database.connections.upsert(meta, "name", "value")
     with database.connections.write() as connection:
-        if connection.scalar(noted) == who.key:
+        if connection.scalar(_noted(who)) == who.key:
             return
         connection.execute(upsert, {"name": f"note:{who.note}", "value": who.key})
-        rows = list(connection.execute(sa.select(r.key, r.signals).where(r.signals.is_not(None))))
+        rows = list(connection.execute(sa.select(r.key, r.signals).where(_HAS_SIGNALS)))
         for key, has in rows:
             if has and gone.intersection(has):
+                if not again:
+                    raise _of_another(who, signals)
                 left = {name: value for name, value in has.items() if name not in gone}
                 connection.execute(responses.update().where(r.key == key).values(signals=left))
+
+
+_HAS_SIGNALS = responses.c.signals.is_not(None)
+
+
+def _noted(who: Who) -> sa.Select[str]:
+    return sa.select(meta.c.value).where(meta.c.name == f"note:{who.note}")
+
+
+def _of_another(who: Who, signals: Collection[str]) -> ConfigError:
+    return ConfigError(
+        f"'{who.name}' has examined replies as another model, or asked in other words, and "
+        f"{' and '.join(signals)} would mix both; say --again to take these away and read all "
+        "replies anew, or give the member another name"
+    )

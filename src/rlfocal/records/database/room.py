@@ -7,8 +7,8 @@ import os
 import re
 import secrets
 import sys
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import IO
 
 __all__ = ["Reserve"]
 
@@ -25,7 +25,7 @@ class Reserve:
 
     def __init__(self, database: Path) -> None:
         self._folder, self._name = database.parent, f"{database.name}-reserve"
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
 
     def keep(self, n_bytes: int) -> None:
         """Reserve so much, in the place of what was reserved before.
@@ -37,11 +37,15 @@ class Reserve:
         self._remove_left()
         path = self._folder / f"{self._name}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            self._file = path.open("xb")
+            # Without a buffer: what could not be written is not tried again when it is closed.
+            self._file = path.open("xb", buffering=0)
             with contextlib.suppress(OSError):  # a file system without locks
                 _lock(self._file)
             # Noise, since file systems that compress would give zeros no room.
-            path.write_bytes(os.urandom(n_bytes))
+            # Through the file that is open: whoever removes it now takes no room away.
+            left = memoryview(os.urandom(n_bytes))
+            while left:
+                left = left[self._file.write(left) :]
         except OSError:
             self.give_back()
             raise
@@ -65,7 +69,7 @@ class Reserve:
                     path.unlink(missing_ok=True)
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: BufferedReader | FileIO) -> None:
     """Lock a file until it is closed.
 
     Raises:
