@@ -174,7 +174,7 @@ def shown(made: Made, run: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[
     dollars = {"cost_usd": 123.4, "most_usd": 1234.5}
     yield "bench --dry-run", printed(lambda: show_estimate({**counts, **dollars}))
     yield "bench --scenario", printed(lambda: show_scenarios(made.scenarios))
-    measured = [Measured(f"{name} alone", (0.0, 1.0) * 50, 1234, 2345, 67.8) for name in NAMES]
+    measured = [Measured(f"{name} alone", (0.0, 1.0) * 50, 1234, 2345, 67.8, 3) for name in NAMES]
     yield "blend", printed(lambda: blend._show(measured, made.folder / "p", as_json=False))
     out = made.checkpoint
     yield of("train", made.data, "--strategy", "agreement", "-o", out, "--overwrite")
