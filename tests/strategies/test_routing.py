@@ -390,7 +390,12 @@ def test_one_search_says_for_every_size_what_a_search_for_it_alone_says(n_featur
 
 @pytest.mark.parametrize("make", [*ROUTERS, RoutedVote])
 def test_what_is_foreseen_of_queries_changes_no_outcome(make: type[Base]) -> None:
-    train, test = pool(EXPERTS, 300), pool(EXPERTS, 90, seed=1)
+    # Nothing is equally near: of such queries rounding decides, and that depends on how many are
+    # looked up at once, and on the machine.
+    train, test = (
+        replace(table, features=seeded(n).normal(size=table.features.shape).astype(np.float32))
+        for n, table in enumerate((pool(EXPERTS, 300), pool(EXPERTS, 90, seed=1)))
+    )
     gone = seeded(2).random(test.answer.shape) < 0.2
     gone[:3] = True  # queries that nobody has a record of are left out of a replay
     fitted = make().fit(train, rng=seeded())
