@@ -85,8 +85,11 @@ def open_end(text: bytes) -> bytes:
     (b'', b'\xc3')
     """
     for back in range(1, min(3, len(text)) + 1):
-        if text[-back] & 0b1100_0000 != 0b1000_0000:
-            return b"" if is_whole(text) else text[-back:]
+        byte = text[-back]
+        if byte & 0b1100_0000 == 0b1000_0000:
+            continue
+        n_bytes = 1 if byte < 0x80 else 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4
+        return text[-back:] if back < n_bytes else b""
     return b""
 
 
@@ -111,10 +114,4 @@ def is_whole(piece: bytes) -> bool:
     >>> is_whole("é".encode()), is_whole("é".encode()[:1])
     (True, False)
     """
-    for back in range(1, min(4, len(piece)) + 1):
-        byte = piece[-back]
-        if byte & 0b1100_0000 == 0b1000_0000:
-            continue
-        n_bytes = 1 if byte < 0x80 else 2 if byte >> 5 == 0b110 else 3 if byte >> 4 == 0b1110 else 4
-        return back >= n_bytes
-    return True
+    return not open_end(piece)
