@@ -168,12 +168,21 @@ def test_who_examines_and_who_is_examined_can_be_named(run: Run, tmp_path: Path)
     assert "nothing of 'near' is stored" in unknown.err
 
 
+@pytest.fixture
+def examined(run: Run, tmp_path: Path) -> tuple[Path, tuple[str, ...]]:
+    """A pool file one of whose models has read stored replies, and the options of that."""
+    pool, by = pool_with_blend(tmp_path), ("--db", stored(tmp_path), "--by", "one-alone")
+    assert run("examine", pool, *by).code == 0
+    return pool, by
+
+
 def test_numbers_of_two_models_of_one_name_are_not_mixed(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    examined: tuple[Path, tuple[str, ...]],
 ) -> None:
-    url, pool = stored(tmp_path), pool_with_blend(tmp_path)
-    by = ("--db", url, "--by", "one-alone")
-    run("examine", pool, *by)
+    pool, by = examined
     pool.write_text(pool.read_text("utf-8").replace("one.gguf", "three.gguf"), "utf-8")
     refused = run("examine", pool, *by)
     assert refused.code == 2
@@ -182,18 +191,16 @@ def test_numbers_of_two_models_of_one_name_are_not_mixed(
     tables = {**TableModel.tables, "one": says("8")}
     monkeypatch.setattr(TableModel, "tables", tables)
     assert json.loads(run("examine", pool, *by, "--again", "--json").out)["replies"] == 3
-    run("export", url, "-o", tmp_path / "out")
+    run("export", by[1], "-o", tmp_path / "out")
     rows = {row["query_id"]: row for row in read_dataset(tmp_path / "out").responses.to_pylist()}
     assert rows["q1"]["signal_likely_one_alone"] > rows["q0"]["signal_likely_one_alone"]
     assert run("examine", pool, *by).code == 0  # it is the same model now
 
 
 def test_nothing_is_taken_away_before_all_models_are_there(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch, examined: tuple[Path, tuple[str, ...]]
 ) -> None:
-    url, pool = stored(tmp_path), pool_with_blend(tmp_path)
-    by = ("--db", url, "--by", "one-alone")
-    run("examine", pool, *by)
+    pool, by = examined
     right = pool.read_text("utf-8")
     pool.write_text(right.replace("one.gguf", "three.gguf"), "utf-8")
     monkeypatch.setattr(llama_voice, "LlamaVoice", NoModel)
@@ -204,10 +211,10 @@ def test_nothing_is_taken_away_before_all_models_are_there(
     assert found["replies"] == 0  # all that was found is there
 
 
-def test_settings_that_change_no_number_are_no_other_model(run: Run, tmp_path: Path) -> None:
-    url, pool = stored(tmp_path), pool_with_blend(tmp_path)
-    by = ("--db", url, "--by", "one-alone")
-    run("examine", pool, *by)
+def test_settings_that_change_no_number_are_no_other_model(
+    run: Run, examined: tuple[Path, tuple[str, ...]]
+) -> None:
+    pool, by = examined
     text = pool.read_text("utf-8")
     name = 'name = "one-alone"\n'
     pool.write_text(text.replace(name, f"{name}max_tokens = 600\ntemperature = 1.0\n"), "utf-8")
