@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -11,11 +12,13 @@ from torch import Tensor
 
 from rlfocal.agents.config import PpoConfig
 from rlfocal.deliberation.progress import Progress
+from rlfocal.executor import Executor
 from rlfocal.training.mappo import anneal, update
 from rlfocal.training.nets import Critic, Decider, Fusion
 from rlfocal.training.prior.episodes import play, rollout
-from rlfocal.training.prior.pool_batches import PoolBatch, draw_pool_batch
+from rlfocal.training.prior.pool_batches import PoolBatch
 from rlfocal.training.prior.pretraining import READERS
+from rlfocal.training.prior.scenes import Scenes, scenes
 from rlfocal.training.weights import seeded, weights_of
 
 __all__ = ["PRICE_MAX", "PRICE_MIN", "train_decider", "validate_decider"]
@@ -33,6 +36,7 @@ def train_decider(
     *,
     minutes: float,
     seed: int,
+    executor: Executor,
     hidden: int = 56,
     on_progress: Callable[[Progress], None],
 ) -> Decider:
@@ -42,6 +46,7 @@ def train_decider(
         fusion: frozen.
         minutes: wall-clock time.
         seed: source of all randomness; the number of iterations depends on the machine.
+        executor: where scenes are drawn.
         hidden: width of the nets.
         on_progress: called every ten iterations.
     """
@@ -54,22 +59,26 @@ def train_decider(
     fusion.requires_grad_(False)
     average = weights_of(decider)
     started, step, logs = time.monotonic(), 0, list[dict[str, float]]()
-    while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
-        readers = bool(rng.random() < READERS)
-        pool_batch = draw_pool_batch(rng, n_pools=16, n_queries=24, readers=readers)
-        price = _prices(rng, pool_batch)
-        batch, figures = rollout(decider, critic, fusion, pool_batch, price, generator=generator)
-        ent_coef = anneal(optimizer, _PPO, progress=used)
-        how = update(decider, critic, optimizer, batch, _PPO, ent_coef=ent_coef, rng=rng)
-        decay = min(_AVERAGE, 1 - 1 / (step + 1))
-        for name, value in decider.state_dict().items():
-            average[name].lerp_(value, 1 - decay)
-        step += 1
-        logs.append(figures | {"entropy": how.entropy, "approx_kl": how.approx_kl})
-        if step % 10 == 0:
-            mean = {name: float(np.mean([log[name] for log in logs[-10:]])) for name in logs[-1]}
-            total = round(step / max(used, 1e-9))
-            on_progress(Progress("decider", step, total, mean | {"share_of_time": used}))
+    with closing(scenes(Scenes(seed, 2, 16, 24, READERS), executor)) as drawn:
+        while (used := (time.monotonic() - started) / (60 * minutes)) < 1:
+            pool_batch = next(drawn)
+            price = _prices(rng, pool_batch)
+            batch, figures = rollout(
+                decider, critic, fusion, pool_batch, price, generator=generator
+            )
+            ent_coef = anneal(optimizer, _PPO, progress=used)
+            how = update(decider, critic, optimizer, batch, _PPO, ent_coef=ent_coef, rng=rng)
+            decay = min(_AVERAGE, 1 - 1 / (step + 1))
+            for name, value in decider.state_dict().items():
+                average[name].lerp_(value, 1 - decay)
+            step += 1
+            logs.append(figures | {"entropy": how.entropy, "approx_kl": how.approx_kl})
+            if step % 10 == 0:
+                mean = {
+                    name: float(np.mean([log[name] for log in logs[-10:]])) for name in logs[-1]
+                }
+                total = round(step / max(used, 1e-9))
+                on_progress(Progress("decider", step, total, mean | {"share_of_time": used}))
     fusion.requires_grad_(True)
     decider.load_state_dict(average)
     return decider.eval()
