@@ -39,7 +39,7 @@ from rlfocal.bench.entrants import Entrants
 from rlfocal.bench.folds import partition
 from rlfocal.bench.jobs import BenchInput, Job, JobResult, run_job
 from rlfocal.bench.protocol import EvalProtocol
-from rlfocal.bench.rows import per_query_rows
+from rlfocal.bench.rows import JobRows, RowLayout
 from rlfocal.bench.statistics import accuracy_at, judge
 from rlfocal.deliberation.configured import Configured
 from rlfocal.deliberation.view import Decision, Memory, View
@@ -223,12 +223,12 @@ def measure(
         for seed in range(n_seeds)
         for name, variant in every.items()
     ]
-    done: dict[int, JobResult] = {}
+    layout, done = RowLayout(table, part.folds), dict[int, JobRows]()
     for index, result in executor.map(run_case, cases, shared=BenchInput(table, part.folds)):
-        done[index] = result
+        done[index] = layout.of(result)
         print(f"{len(done)}/{len(cases)} {cases[index]}", file=sys.stderr)
     results = [done[index] for index in range(len(cases))]
-    rows = per_query_rows(table, part.folds, results)
+    rows = layout.joined(results)
     found: dict[str, Any] = {}
     for name, variant in every.items():
         own = [result for result in results if result.job.strategy == name]

@@ -34,6 +34,7 @@ OnProgress = Callable[[int, int, str], None]
 """Called with the number of jobs done, of all jobs, and a text on the last one."""
 B = TypeVar("B", bound="BenchInput")
 R = TypeVar("R")
+F = TypeVar("F")
 
 
 class Job(NamedTuple):
@@ -134,7 +135,9 @@ def run_jobs(
     executor: Executor | None,
     on_progress: OnProgress | None,
     kept: Kept | None = None,
-) -> tuple[list[R], dict[str, str]]:
+    *,
+    finish: Callable[[R], F],
+) -> tuple[list[F], dict[str, str]]:
     """Run a job for every strategy, fold and seed, fold by fold.
 
     Args:
@@ -144,14 +147,50 @@ def run_jobs(
         executor: where the jobs run; None for here.
         on_progress: called once before the first job and after every job.
         kept: where results are kept as they come, and those of earlier runs are found.
+        finish: what becomes of each result, here, as soon as it is there: many take much memory.
 
     Returns:
-        Results in the order of the jobs, whatever the order of completion, and strategies that
-        cannot run on this data, on some fold at least, with the reason.
+        Finished results in the order of the jobs, whatever the order of completion, and strategies
+        that cannot run on this data, on some fold at least, with the reason.
 
     Raises:
         RlfocalError: as a strategy raised it, with the job named in the message.
     """
+    jobs, refused = _jobs(shared, protocol)
+    tell = on_progress or (lambda *_: None)
+    done: dict[int, F | NotApplicable] = {}
+
+    def finished(result: R | NotApplicable) -> F | NotApplicable:
+        return result if isinstance(result, NotApplicable) else finish(result)
+
+    if kept is not None:
+        for index, job in enumerate(jobs):
+            if (before := kept.find(*job)) is not None:
+                done[index] = finished(before)
+    tell(len(done), len(jobs), "")
+    left = [index for index in range(len(jobs)) if index not in done]
+    executor = SerialExecutor() if executor is None else executor
+    with _closed(
+        executor.map(partial(_result, work), [jobs[index] for index in left], shared=shared)
+    ) as of_left:
+        for place, result in of_left:
+            index = left[place]
+            done[index] = finished(result)
+            if kept is not None:
+                kept.keep(result, *jobs[index])
+            tell(len(done), len(jobs), str(jobs[index]))
+    results = []
+    for index, job in enumerate(jobs):
+        found = done[index]
+        if isinstance(found, NotApplicable):
+            refused.setdefault(job.strategy, str(found))
+        else:
+            results.append(found)
+    return results, refused
+
+
+def _jobs(shared: BenchInput, protocol: EvalProtocol) -> tuple[list[Job], dict[str, str]]:
+    """All jobs, fold by fold; and strategies that cannot run on this data, with the reason."""
     refused: dict[str, str] = {}
     seeds: dict[str, tuple[int, ...]] = {}
     for name in shared.entrants.names:
@@ -171,31 +210,7 @@ def run_jobs(
         for name in seeds
         for seed in seeds[name]
     ]
-    tell = on_progress or (lambda *_: None)
-    done: dict[int, R | NotApplicable] = {}
-    if kept is not None:
-        found_before = {index: kept.find(*job) for index, job in enumerate(jobs)}
-        done = {index: found for index, found in found_before.items() if found is not None}
-    tell(len(done), len(jobs), "")
-    left = [index for index in range(len(jobs)) if index not in done]
-    executor = SerialExecutor() if executor is None else executor
-    with _closed(
-        executor.map(partial(_result, work), [jobs[index] for index in left], shared=shared)
-    ) as of_left:
-        for place, result in of_left:
-            index = left[place]
-            done[index] = result
-            if kept is not None:
-                kept.keep(result, *jobs[index])
-            tell(len(done), len(jobs), str(jobs[index]))
-    results = []
-    for index, job in enumerate(jobs):
-        found = done[index]
-        if isinstance(found, NotApplicable):
-            refused.setdefault(job.strategy, str(found))
-        else:
-            results.append(found)
-    return results, refused
+    return jobs, refused
 
 
 @contextlib.contextmanager

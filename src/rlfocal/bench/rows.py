@@ -5,7 +5,7 @@ Every figure of a benchmark is computed from these rows, so a reader can compute
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.jobs import Job, JobResult, Point
 from rlfocal.bench.protocol import Tasks
+from rlfocal.deliberation.base import Acting
 from rlfocal.records import IntArray, ResponseTable
 
-__all__ = ["SCHEMA", "Scores", "per_query_rows", "scores"]
+__all__ = ["SCHEMA", "JobRows", "PointRows", "RowLayout", "Scores", "scores"]
 
 Int32Array = NDArray[np.int32]
 
@@ -46,81 +47,116 @@ SCHEMA = pa.schema(
 """Columns of the per-query rows, described in docs/bench.md."""
 
 
-def per_query_rows(
-    table: ResponseTable,
-    folds: Sequence[Fold],
-    results: Sequence[JobResult],
-    *,
-    tasks: Tasks = "given",
-) -> pa.Table:
-    """Lay out the outcomes of all jobs as rows.
+_MEANS = ("score", "n_calls", "n_rounds", "cost")
+"""Columns of which `Scores` has the means over seeds."""
+_BLOCK = 1 << 16
+
+
+class PointRows(NamedTuple):
+    """The rows of an operating point on one fold."""
+
+    dial: float | None
+    rows: pa.RecordBatch
+    """Of `SCHEMA`."""
+    any_measured: bool
+    """Whether an answer has a score."""
+
+
+class JobRows(NamedTuple):
+    """Result of one job, its outcomes as rows: these grow with calls, not with members."""
+
+    job: Job
+    points: tuple[PointRows, ...]
+    fit_s: float
+    replay_s: float
+    history: tuple[Mapping[str, float], ...]
+    acting: Acting | None = None
+    hidden: tuple[PointRows, ...] = ()
+    """Where tasks were hidden, if both are wanted."""
+
+
+class RowLayout:
+    """Turns outcomes on one table into rows.
 
     Args:
         table: the whole table.
-        folds: the folds that the jobs name.
-        results: in the order in which the rows shall stand.
-        tasks: how the queries were shown; their rows name their tasks either way.
-
-    Returns:
-        A table of `SCHEMA`, with the cost unit and `tasks` in its metadata.
+        folds: the folds that jobs name.
     """
-    query_ids = pa.array(table.query_ids.tolist(), pa.string())
-    task_names = pa.array(table.tasks, pa.string())
-    batches = [
-        _batch(table, folds[result.job.fold].test, result.job, point, query_ids, task_names)
-        for result in results
-        for point in result.points
-    ]
-    schema = SCHEMA.with_metadata(
-        {"cost_unit": table.cost_unit, "members": "\n".join(table.members), "tasks": tasks}
-    )
-    return (
-        pa.Table.from_batches(batches, SCHEMA)
-        .replace_schema_metadata(schema.metadata)
-        .unify_dictionaries()
-    )
 
+    def __init__(self, table: ResponseTable, folds: Sequence[Fold]) -> None:
+        self._table, self._folds = table, folds
+        self._query_ids = pa.array(table.query_ids.tolist(), pa.string())
+        self._tasks = pa.array(table.tasks, pa.string())
 
-def _batch(
-    table: ResponseTable,
-    rows: IntArray,
-    job: Job,
-    point: Point,
-    query_ids: pa.Array,
-    tasks: pa.Array,
-) -> pa.RecordBatch:
-    n_rows, outcome = len(rows), point.outcome
-    taken = table.candidates[rows]
-    answer = point.answers or [
-        texts[slot] if slot >= 0 else None
-        for texts, slot in zip(taken, outcome.chosen.tolist(), strict=True)
-    ]
-    query, members = np.nonzero(outcome.asked)
-    rounds = outcome.asked_in[query, members]
-    order = np.lexsort((members, rounds, query))
-    ends = np.concatenate([[0], np.cumsum(outcome.asked.sum(axis=1))]).astype(np.int32)
-    dial = pa.nulls(n_rows, pa.float64()) if point.dial is None else pa.array([point.dial] * n_rows)
-    columns = {
-        "strategy": _coded(np.zeros(n_rows, np.int32), pa.array([job.strategy])),
-        "dial": dial,
-        "fold": np.full(n_rows, job.fold, np.int16),
-        "seed": np.full(n_rows, job.seed, np.int32),
-        "query_id": _coded(rows, query_ids),
-        "group": table.group[rows],
-        "task": _coded(table.task[rows], tasks),
-        "answer": pa.array(answer, pa.string()),
-        "score": pa.array(outcome.score.astype(np.float32), from_pandas=True),
-        "confidence": outcome.confidence.astype(np.float32),
-        "n_calls": outcome.n_calls.astype(np.int32),
-        "n_rounds": outcome.n_rounds.astype(np.int32),
-        "cost": outcome.cost.astype(np.float32),
-        "latency_s": pa.array(outcome.latency_s.astype(np.float32), from_pandas=True),
-        "asked": pa.ListArray.from_arrays(ends, members[order].astype(np.int16)),
-        "asked_in": pa.ListArray.from_arrays(ends, rounds[order]),
-    }
-    return pa.RecordBatch.from_arrays(
-        [pa.array(c) if isinstance(c, np.ndarray) else c for c in columns.values()], schema=SCHEMA
-    )
+    def of(self, result: JobResult) -> JobRows:
+        """The rows of a job's outcomes."""
+        points, hidden = (
+            tuple(
+                PointRows(
+                    point.dial, self._batch(result.job, point), bool(point.outcome.measured.any())
+                )
+                for point in shown
+            )
+            for shown in (result.points, result.hidden)
+        )
+        return JobRows(
+            result.job, points, result.fit_s, result.replay_s, result.history, result.acting, hidden
+        )
+
+    def joined(self, results: Sequence[JobRows], *, tasks: Tasks = "given") -> pa.Table:
+        """All rows.
+
+        Args:
+            results: in the order in which the rows shall stand.
+            tasks: how the queries were shown; their rows name their tasks either way.
+
+        Returns:
+            A table of `SCHEMA`, with the cost unit and `tasks` in its metadata.
+        """
+        about = {
+            "cost_unit": self._table.cost_unit,
+            "members": "\n".join(self._table.members),
+            "tasks": tasks,
+        }
+        batches = [point.rows for result in results for point in result.points]
+        return (
+            pa.Table.from_batches(batches, SCHEMA)
+            .replace_schema_metadata(about)
+            .unify_dictionaries()
+        )
+
+    def _batch(self, job: Job, point: Point) -> pa.RecordBatch:
+        table, rows, outcome = self._table, self._folds[job.fold].test, point.outcome
+        n_rows, taken = len(rows), table.candidates[rows]
+        answer = point.answers or [
+            texts[slot] if slot >= 0 else None
+            for texts, slot in zip(taken, outcome.chosen.tolist(), strict=True)
+        ]
+        query, members = np.nonzero(outcome.asked)
+        rounds = outcome.asked_in[query, members]
+        order = np.lexsort((members, rounds, query))
+        ends = np.concatenate([[0], np.cumsum(outcome.asked.sum(axis=1))]).astype(np.int32)
+        dials = [point.dial] * n_rows
+        columns = {
+            "strategy": _coded(np.zeros(n_rows, np.int32), pa.array([job.strategy])),
+            "dial": pa.array(dials, pa.float64()),
+            "fold": np.full(n_rows, job.fold, np.int16),
+            "seed": np.full(n_rows, job.seed, np.int32),
+            "query_id": _coded(rows, self._query_ids),
+            "group": table.group[rows],
+            "task": _coded(table.task[rows], self._tasks),
+            "answer": pa.array(answer, pa.string()),
+            "score": pa.array(outcome.score.astype(np.float32), from_pandas=True),
+            "confidence": outcome.confidence.astype(np.float32),
+            "n_calls": outcome.n_calls.astype(np.int32),
+            "n_rounds": outcome.n_rounds.astype(np.int32),
+            "cost": outcome.cost.astype(np.float32),
+            "latency_s": pa.array(outcome.latency_s.astype(np.float32), from_pandas=True),
+            "asked": pa.ListArray.from_arrays(ends, members[order].astype(np.int16)),
+            "asked_in": pa.ListArray.from_arrays(ends, rounds[order]),
+        }
+        arrays = [pa.array(c) if isinstance(c, np.ndarray) else c for c in columns.values()]
+        return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
 
 def _coded(index: NDArray[np.integer], names: pa.Array) -> pa.DictionaryArray:
@@ -190,35 +226,29 @@ def scores(per_query: pa.Table) -> Scores:
     query, first = _codes(per_query["query_id"])
     points, point = _points(per_query)
     shape = (len(first), len(points))
-    cell = query.astype(np.intp) * shape[1] + point
-    count = np.bincount(cell, minlength=shape[0] * shape[1])
-    covered = (count.reshape(shape) > 0).sum(axis=0)
-    if covered.min() < shape[0]:
-        name, at = points[int(covered.argmin())]
+    read = {name: per_query[name].to_numpy() for name in _MEANS}
+    known = ~np.isnan(read["score"])
+    covered, count = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    total = {name: np.zeros(shape) for name in _MEANS}
+    # Rows are many, so temporary arrays are of some of them at a time.
+    for start in range(0, len(query), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        cell = query[rows], point[rows]
+        np.add.at(covered, cell, 1)
+        np.add.at(count, cell, known[rows])
+        for name, values in read.items():
+            np.add.at(total[name], cell, np.where(known[rows], values[rows], 0))
+    n_covered = (covered > 0).sum(axis=0)
+    if n_covered.min() < shape[0]:
+        name, at = points[int(n_covered.argmin())]
         raise ValueError(
-            f"{name} at dial {at} covers {covered.min()} of {shape[0]} queries; every operating "
+            f"{name} at dial {at} covers {n_covered.min()} of {shape[0]} queries; every operating "
             "point must cover all"
         )
-
-    measured = ~np.isnan(per_query["score"].to_numpy().astype(np.float64))
-    if not measured.all():
-        count = np.bincount(cell, measured, minlength=len(count))
-
-    def mean(column: str) -> NDArray[np.float64]:
-        values = per_query[column].to_numpy().astype(np.float64)
-        if not measured.all():
-            values = np.where(measured, values, 0)
-        total = np.bincount(cell, values, minlength=len(count))
-        return np.asarray(total / np.maximum(count, 1)).reshape(shape)
-
+    for sums in total.values():
+        sums /= np.maximum(count, 1)
     return Scores(
-        points=points,
-        group=per_query["group"].to_numpy()[first],
-        score=mean("score"),
-        n_calls=mean("n_calls"),
-        n_rounds=mean("n_rounds"),
-        cost=mean("cost"),
-        measured=count.reshape(shape) > 0,
+        points=points, group=per_query["group"].to_numpy()[first], measured=count > 0, **total
     )
 
 

@@ -22,7 +22,7 @@ from rlfocal.bench.figures.environment import environment
 from rlfocal.bench.figures.hidden_tasks import lost_by_hiding, tasks_note, with_hidden
 from rlfocal.bench.figures.laid_out import LaidOut
 from rlfocal.bench.folds import Partition, partition
-from rlfocal.bench.jobs import RESULTS, BenchInput, JobResult, OnProgress, run_job, run_jobs
+from rlfocal.bench.jobs import RESULTS, BenchInput, OnProgress, run_job, run_jobs
 from rlfocal.bench.kept import Kept
 from rlfocal.bench.protocol import EvalProtocol
 from rlfocal.bench.result import (
@@ -33,7 +33,7 @@ from rlfocal.bench.result import (
     History,
     LeaderboardRow,
 )
-from rlfocal.bench.rows import Scores, scores
+from rlfocal.bench.rows import JobRows, RowLayout, Scores, scores
 from rlfocal.bench.statistics import BEST_ALONE, MeasuredMeans, gap_closed
 from rlfocal.bench.summaries.copies import copies_note
 from rlfocal.deliberation.base import Base
@@ -103,20 +103,20 @@ def run_bench(
     if keep is not None:
         about = {"work": "bench", "tasks": protocol.tasks}
         kept = Kept(Path(keep), table, entrants, part.folds, about=about, classes=RESULTS)
+    layout = RowLayout(table, part.folds)
     results, not_applicable = run_jobs(
         run_job, BenchInput(table, part.folds, entrants, protocol.tasks),
-        protocol, executor, on_progress, kept,
+        protocol, executor, on_progress, kept, finish=layout.of,
     )  # fmt: skip
     notes: tuple[str, ...] = ()
     if talked is not None:
-        results, notes = [*results, *talked.results], talked.notes
+        results, notes = [*results, *map(layout.of, talked.results)], talked.notes
         not_applicable = {**not_applicable, **talked.not_applicable}
-    laid_out = partial(LaidOut.of, table, part, not_applicable)
+    laid_out = partial(LaidOut.of, layout, table.name, not_applicable)
     shown = laid_out(results, tasks="hidden" if protocol.tasks == "hidden" else "given")
     hidden = None
     if protocol.tasks == "both":
         hidden = laid_out([one._replace(points=one.hidden) for one in results], tasks="hidden")
-    del results  # outcomes are in the rows now, and take as much memory
     figures = partial(_figures, table, part, entrants, limits=limits, data=data, notes=notes)
     found = figures(shown, protocol)
     if hidden is None:
@@ -201,7 +201,7 @@ def _figures(
     )
 
 
-def _stand_ins(results: Sequence[JobResult]) -> list[str]:
+def _stand_ins(results: Sequence[JobRows]) -> list[str]:
     """Notes on strategies at whose default dial another policy acts."""
     acting: dict[str, Counter[tuple[str, bool]]] = {}
     for result in results:
@@ -226,7 +226,7 @@ def _believers(table: ResponseTable, entrants: Entrants, names: Sequence[str]) -
 
 def _leaderboard(
     found: Scores,
-    results: Sequence[JobResult],
+    results: Sequence[JobRows],
     protocol: EvalProtocol,
     *,
     priced: bool,

@@ -16,7 +16,7 @@ from unpacking import joined, opened
 from rlfocal.bench import BenchResult, EvalProtocol, LeaderboardRow
 from rlfocal.bench.folds import Fold
 from rlfocal.bench.jobs import Job, JobResult, Point
-from rlfocal.bench.rows import per_query_rows
+from rlfocal.bench.rows import RowLayout
 from rlfocal.deliberation.protocol import Outcome
 from rlfocal.records import Dataset, ResponseTable, build_table
 from rlfocal.report.questions import packing
@@ -40,18 +40,19 @@ def played(table: ResponseTable, rng: np.random.Generator, *, n_seeds: int = 2) 
     """A result of two made-up strategies that do as chance has it; half of it tested at a dial."""
     order = rng.permutation(table.n_queries)
     folds = (Fold(order[:0], np.sort(order[::2])), Fold(order[:0], np.sort(order[1::2])))
-    results = []
+    layout, results = RowLayout(table, folds), []
     for strategy in ("one", "two"):
         for seed in range(n_seeds):
             for f, fold in enumerate(folds):
                 part = table.take(fold.test)
                 points = tuple(Point(dial, _chance(part, rng)) for dial in (None, 0.5))
-                results.append(JobResult(Job(strategy, f, seed), points, 0.0, 0.0, ()))
+                result = JobResult(Job(strategy, f, seed), points, 0.0, 0.0, ())
+                results.append(layout.of(result))
     n = {"n_queries": table.n_queries, "n_groups": table.n_queries}
     return BenchResult(
         data="chance", members=table.members, protocol=EvalProtocol(), tested=n,
         rows=(row("two"), row("one")), frontiers={}, not_applicable={}, synthetic=True, notes=(),
-        environment={}, per_query=per_query_rows(table, folds, results),
+        environment={}, per_query=layout.joined(results),
     )  # fmt: skip
 
 

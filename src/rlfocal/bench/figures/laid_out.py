@@ -1,7 +1,4 @@
-"""From results of jobs to rows: what was measured everywhere, and notes on what was not.
-
-Rows hold all that is known of outcomes, which can be let go then: they take as much memory.
-"""
+"""The rows of all jobs together: what was measured everywhere, and notes on what was not."""
 
 from __future__ import annotations
 
@@ -10,13 +7,10 @@ from typing import NamedTuple, Self
 
 import pyarrow as pa
 
-from rlfocal.bench.folds import Partition
-from rlfocal.bench.jobs import JobResult
 from rlfocal.bench.protocol import Tasks
-from rlfocal.bench.rows import per_query_rows
+from rlfocal.bench.rows import JobRows, RowLayout
 from rlfocal.bench.statistics import BEST_SINGLE
 from rlfocal.errors import ConfigError
-from rlfocal.records import ResponseTable
 
 __all__ = ["LaidOut"]
 
@@ -25,26 +19,26 @@ class LaidOut(NamedTuple):
     """Jobs whose test queries were all shown in one way, their outcomes as rows."""
 
     per_query: pa.Table
-    results: tuple[JobResult, ...]
-    """Without outcomes."""
+    results: tuple[JobRows, ...]
+    """Without rows."""
     not_applicable: Mapping[str, str]
     notes: tuple[str, ...]
 
     @classmethod
     def of(
         cls,
-        table: ResponseTable,
-        part: Partition,
+        layout: RowLayout,
+        name: str,
         not_applicable: Mapping[str, str],
-        results: Sequence[JobResult],
+        results: Sequence[JobRows],
         *,
         tasks: Tasks,
     ) -> Self:
         """Lay out what can be measured.
 
         Args:
-            table: the recorded answers.
-            part: the folds that the jobs name.
+            layout: that made the rows.
+            name: of the data, as messages name them.
             not_applicable: strategies to leave out, with the reason.
             results: of all jobs.
             tasks: how the queries were shown.
@@ -54,16 +48,16 @@ class LaidOut(NamedTuple):
         """
         results = [result for result in results if result.job.strategy not in not_applicable]
         results, dropped = _common_dials(results)
-        results, unmeasured = _measured(table, results)
+        results, unmeasured = _measured(name, results)
         return cls(
-            per_query_rows(table, part.folds, results, tasks=tasks),
+            layout.joined(results, tasks=tasks),
             tuple(result._replace(points=(), hidden=()) for result in results),
             {**not_applicable, **unmeasured},
             tuple(dropped),
         )
 
 
-def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[str]]:
+def _common_dials(results: Sequence[JobRows]) -> tuple[list[JobRows], list[str]]:
     """Keep the dials that a strategy offered in all its jobs, and note which are left out.
 
     A point of a frontier is measured on every tested query, or it is none.
@@ -92,9 +86,7 @@ def _common_dials(results: Sequence[JobResult]) -> tuple[list[JobResult], list[s
     return kept, notes
 
 
-def _measured(
-    table: ResponseTable, results: Sequence[JobResult]
-) -> tuple[list[JobResult], dict[str, str]]:
+def _measured(name: str, results: Sequence[JobRows]) -> tuple[list[JobRows], dict[str, str]]:
     """Leave out operating points without a measured query, with a note.
 
     Raises:
@@ -104,16 +96,16 @@ def _measured(
     for result in results:
         for point in result.points:
             key = result.job.strategy, point.dial
-            ever[key] = ever.get(key, False) or bool(point.outcome.measured.any())
+            ever[key] = ever.get(key, False) or point.any_measured
     if all(ever.values()):
         return list(results), {}
     if not ever[BEST_SINGLE, None]:
         raise ConfigError(
-            f"{table.name}: nothing is recorded of the best single member on any tested query, so "
+            f"{name}: nothing is recorded of the best single member on any tested query, so "
             "nothing can be compared with it; use --complete, other --members, or record more"
         )
     why = "nothing is recorded of the members that it asks, on any tested query"
-    left_out = {name: why for (name, dial), was in ever.items() if dial is None and not was}
+    left_out = {strategy: why for (strategy, dial), was in ever.items() if dial is None and not was}
     kept = [
         result._replace(points=tuple(p for p in result.points if ever[result.job.strategy, p.dial]))
         for result in results

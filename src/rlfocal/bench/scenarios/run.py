@@ -81,7 +81,9 @@ def run_scenarios(
             "settings": asdict(settings), "fold_seed": protocol.fold_seed,
         }  # fmt: skip
         kept = Kept(Path(keep), table, entrants, folds, about=about, classes=TRACES)
-    results, not_applicable = run_jobs(walk_streams, shared, protocol, executor, on_progress, kept)
+    results, not_applicable = run_jobs(
+        walk_streams, shared, protocol, executor, on_progress, kept, finish=lambda result: result
+    )
     for result in results:
         for scenario, reason in result.refused.items():
             not_applicable.setdefault(scenario, reason)
