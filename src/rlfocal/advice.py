@@ -97,8 +97,12 @@ class Advice(Displayed):
         'Use agreement: 90.1 % [88.5, 91.7] at 2.9 calls, 7.3 points above your best single model \
 [+5.0, +9.1]; nothing dearer is ahead of it on these 400 labels.'
         """
+        return ": ".join(self.halves())
+
+    def halves(self) -> tuple[str, str]:
+        """The sentence before its colon, which says what to use, and after it."""
         use = "Where no task is named, use" if self.tasks == "hidden" else "Use"
-        return f"{use} {self._what()}: {self._figures()}; {self._rest()}."
+        return f"{use} {self._what()}", f"{self._figures()}; {self._rest()}."
 
     def to_json(self) -> dict[str, Any]:
         """All fields and the sentence, as plain values."""

@@ -214,7 +214,7 @@ def test_cells_survive_a_file(result: BenchResult, tmp_path: Path) -> None:
     found = json.loads((tmp_path / "bench.json").read_text())
     assert list(found["budgets"][0]) == [
         "strategy", "axis", "budget", "accuracy", "accuracy_ci", "rival", "rival_accuracy",
-        "difference", "difference_ci", "verdict",
+        "difference", "difference_ci", "verdict", "unit",
     ]  # fmt: skip
     assert [c["budget"] for c in found["budgets"] if c["axis"] == "calls"] == [1.5, None]
 
@@ -235,7 +235,8 @@ def test_markdown_has_a_table_for_each_axis(result: BenchResult) -> None:
     text = result.to_markdown()
     below = text[text.index("## At equal cost") :]
     assert "Budgets are mean calls a query." in below
-    assert "what the best single member costs (1 USD / 1k queries)." in below
+    (unit,) = {cell.unit for cell in result.budgets if cell.axis == "usd"}
+    assert f"what the best single member costs ({1000 * unit:.3g} USD / 1k queries)." in below
     first = result.budgets[0]
     low, high = (f"{100 * end:.1f}" for end in first.accuracy_ci)
     less, more = (f"{100 * end:+.1f}" for end in first.difference_ci)
@@ -250,7 +251,7 @@ def test_dollar_budgets_are_labelled_in_multiples_of_best_single(result: BenchRe
     base = next(row.mean_cost_usd for row in result.rows if row.strategy == "best-single")
     assert base is not None
     cell = dataclasses.replace(result.budgets[0], axis="usd", budget=0.25 * base)
-    assert result.budget_label(cell) == "0.25"
-    bare = dataclasses.replace(result, rows=())
-    assert bare.budget_label(cell) == f"{0.25 * base:.4g}"
+    assert dataclasses.replace(cell, unit=base).label == "0.25"
+    assert dataclasses.replace(cell, unit=None).label == f"{0.25 * base:.4g}"
+    bare = dataclasses.replace(result, budgets=())
     assert bare.axis_title("usd").endswith("best single member costs")

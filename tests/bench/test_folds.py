@@ -109,8 +109,18 @@ def test_source_split_drops_training_prompts_that_are_tested_on() -> None:
         (6, {"group": [0, 0, 1, 1, 2, 2]}, {}, "only 3 distinct prompts among 6 queries"),
         (6, {"group": [0] * 6}, {}, "all 6 queries have the same prompt"),
         (4, {}, {"use_split": True}, "name no split"),
-        (3, {"split": ["train"] * 3}, {"use_split": True}, "no query has split 'test'"),
-        (3, {"split": ["test"] * 3}, {"use_split": True}, "no query has split 'train'"),
+        (
+            3,
+            {"split": ["train"] * 3},
+            {"use_split": True},
+            "no query with a label or a score has split 'test'",
+        ),
+        (
+            3,
+            {"split": ["test"] * 3},
+            {"use_split": True},
+            "no query with a label or a score has split 'train'",
+        ),
         (
             2,
             {"split": ["test", "train"], "group": [0, 0]},

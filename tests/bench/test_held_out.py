@@ -113,3 +113,9 @@ def test_too_few_for_the_rest_says_how_to_use_all() -> None:
     with pytest.raises(NotApplicable, match=message):
         hold_out(table_of(33), learned)
     assert hold_out(table_of(33), learned, 0).train.n_queries == 33
+
+
+@pytest.mark.parametrize(("n_prompts", "n_held"), [(2, 1), (3, 2), (5, 4)])
+def test_a_large_share_of_few_prompts_is_held_out(n_prompts: int, n_held: int) -> None:
+    table = table_of(n_prompts, group=np.arange(n_prompts))
+    assert hold_out(table, PLURALITY, 0.9).held_out.n_queries == n_held

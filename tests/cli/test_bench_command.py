@@ -295,3 +295,22 @@ def test_tasks_are_shown_in_no_other_way(
 ) -> None:
     ran = run("bench", small, *options)
     assert (ran.code, told in ran.err.replace("\n", " ")) == (2, True), ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--resume", "here", "--report", "here"], "--resume and --report name one folder"),
+        (["--report", ".", "--json", "own.json"], "lies in the report's folder"),
+    ],
+)
+def test_places_that_would_be_in_each_others_way_are_refused(
+    words: list[str], message: str, run: Run, small: Path, monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    here = tmp_path_factory.mktemp("empty")
+    monkeypatch.chdir(here)
+    ran = run("bench", small, *words)
+    assert ran.code == 2
+    assert message in ran.err
+    assert not list(here.iterdir())

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from rlfocal.cli.main import main
@@ -166,6 +169,21 @@ def test_a_dry_run_says_what_it_may_cost_and_asks_nobody(
     assert bench(folder, "--dry-run")["n_calls"] == 0
 
 
+def test_a_dry_run_names_members_whose_prices_nobody_knows(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = folder / "pool.toml"
+    pool.write_text(pool.read_text().replace("[prices.", "[prices.no-"))
+    args = ["bench", str(folder / "data"), "--live", str(pool), "--cost", "call", *FAST]
+    args += ["--db", str(folder / "answers.db"), "--conversations", "moa", "--dry-run"]
+    assert run(args) == 0
+    out = capsys.readouterr().out
+    [line] = [line for line in out.splitlines() if line.startswith("unpriced members")]
+    assert line.split()[2:] == ["ann"]  # who aggregates: what the others said is stored
+    assert run([*args, "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["unpriced"] == ["ann"]
+
+
 def test_members_that_cost_money_need_a_limit(
     folder: Path, stub: StubServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -266,3 +284,20 @@ def test_members_that_read_others_take_no_part(
     told = capsys.readouterr()
     assert "judge read others, and take no part in conversations" in told.err
     assert "held live, with ann, bob, cid, once" in told.out
+
+
+def test_what_was_not_measured_took_nothing(folder: Path) -> None:
+    """Its dollars and seconds beside calls are those of the leaderboard's queries."""
+    file = folder / "data" / "responses.parquet"
+    rows = pq.read_table(file)
+    lost = pc.and_(
+        pc.equal(rows["member"], "ann"), pc.is_in(rows["query_id"], pa.array(["q1", "q2", "q3"]))
+    )
+    pq.write_table(rows.filter(pc.invert(lost)), file)
+    found = bench(folder, "--max-usd", "1", "--conversations", "moa")
+    rows_of = {row["strategy"]: row for row in found["rows"]}
+    live = {row["strategy"]: row for row in found["live"]}
+    assert rows_of["best-single"]["n_measured"] == N_QUERIES - 3
+    for name in ("best-single", "plurality"):
+        spent = rows_of[name]["mean_cost_usd"]
+        assert live[name]["mean_usd"] == pytest.approx(spent, rel=1e-3)

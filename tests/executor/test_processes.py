@@ -270,3 +270,18 @@ def test_one_that_is_left_in_the_middle_ends_its_workers() -> None:
     assert workers
     results.close()
     assert not alive(workers)
+
+
+def test_a_script_without_its_guard_is_told_so_once(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import operator\nfrom rlfocal.executor import ProcessExecutor\n"
+        "print(list(ProcessExecutor(2).map(operator.add, [1, 2], shared=1)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "a worker process could not start" in last
+    assert "if __name__ == " in last
+    # Each of the two workers says it as well, and none is started again.
+    assert done.stderr.count("ConfigError: A script that uses processes") <= 2

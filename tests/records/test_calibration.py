@@ -171,3 +171,13 @@ def test_what_is_fitted_is_the_likeliest_under_the_prior(rng):
         best = optimise(loss, np.append(prior, np.zeros(4)), tol=1e-9).x
         assert np.log(fitted.beta[task, member]) == pytest.approx(best[0], abs=1e-3)
         np.testing.assert_allclose(fitted.bias[task, member], best[1:], atol=1e-3)
+
+
+def test_of_a_single_task_an_unknown_one_is_that_one(rng):
+    """Else what is served, where clients name no task, would not be what was measured."""
+    lean = np.array([2.0, 0, 0, 0])
+    table = _scored([[1.0, 1.0]], 2000, rng)
+    fitted = Calibration.fit(replace(table, option_scores=table.option_scores + lean))
+    assert np.abs(fitted.bias[0]).max() > 0.5
+    np.testing.assert_array_equal(fitted.beta[-1], fitted.beta[0])
+    np.testing.assert_array_equal(fitted.bias[-1], fitted.bias[0])

@@ -38,8 +38,7 @@ def test_dollars_have_a_table_of_their_own_in_multiples_of_best_single(
 ) -> None:
     priced = replace(
         result,
-        rows=tuple(replace(row, mean_cost_usd=0.002) for row in result.rows),
-        budgets=(*CELLS, cell(0.0005, "better", axis="usd")),
+        budgets=(*CELLS, replace(cell(0.0005, "better", axis="usd"), unit=0.002)),
     )
     html = equal_cost(priced)
     assert html.count("<table") == 2

@@ -149,3 +149,8 @@ def test_interval_bars_share_a_scale() -> None:
     bar = interval_bar(0.5, (0.0, 1.0), (0.0, 1.0))
     assert 'x1="5.0" x2="85.0"' in bar
     assert 'cx="45.0"' in bar
+
+
+def test_the_lead_names_a_member_whole_whatever_its_name(result: BenchResult) -> None:
+    found = finding(result, replace(advised("best-single"), member="llama3:8b"))
+    assert "<strong>Use your best single model, llama3:8b:</strong> " in found

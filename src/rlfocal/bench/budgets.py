@@ -84,6 +84,14 @@ class BudgetCell:
     difference_ci: tuple[float, float]
     verdict: Judgement
     """"better" or "worse" only where the interval of the difference excludes zero."""
+    unit: float | None = None
+    """What a budget in USD is told as a multiple of: what the best single member costs a query, of
+    those that are compared. None where budgets are told as they are."""
+
+    @property
+    def label(self) -> str:
+        """The budget as a table names it: "1.5" calls, "0.25" times the best single, "all"."""
+        return "all" if self.budget is None else f"{self.budget / (self.unit or 1):.4g}"
 
 
 def check_budgets(budgets: Sequence[float]) -> tuple[float, ...]:
@@ -149,7 +157,7 @@ def equal_cost(
         base = float(frontier(table, BEST_SINGLE, axis="usd").spend[0])
         # A free best member leaves no multiple to compare at; "all" still stands.
         limits = [share * base for share in USD_SHARES] if base > 0 else []
-        cells += _cells(table, "usd", limits, learned, simple)
+        cells += _cells(table, "usd", limits, learned, simple, unit=base or None)
     if not cells:
         return ()
     return _with_intervals(cells, table, n_resamples=n_resamples, withheld=withheld)
@@ -160,7 +168,13 @@ _Cell = tuple[Callable[..., BudgetCell], _Floats, _Floats]
 
 
 def _cells(
-    table: Scores, axis: Axis, budgets: Sequence[float], learned: list[str], simple: list[str]
+    table: Scores,
+    axis: Axis,
+    budgets: Sequence[float],
+    learned: list[str],
+    simple: list[str],
+    *,
+    unit: float | None = None,
 ) -> list[_Cell]:
     frontiers = {name: frontier(table, name, axis=axis) for name in (*learned, *simple)}
     base = frontier(table, BEST_SINGLE, axis=axis)
@@ -179,7 +193,7 @@ def _cells(
         compared.append((budget, mine, rival, found[rival]))
     return [
         (
-            partial(BudgetCell, strategy=name, axis=axis, budget=budget, rival=rival),
+            partial(BudgetCell, strategy=name, axis=axis, budget=budget, rival=rival, unit=unit),
             mine[name],
             theirs,
         )

@@ -116,11 +116,15 @@ def source_split(table: ResponseTable) -> Partition:
     train, test = table.split == "train", table.split == "test"
     if not train.any() and not test.any():
         raise ConfigError(
-            f"{table.name}: the queries name no split 'train' or 'test'; use folds instead"
+            f"{table.name}: the queries with a label or a score name no split 'train' or 'test'; "
+            "use folds instead"
         )
     for name, side in (("train", train), ("test", test)):
         if not side.any():
-            raise ConfigError(f"{table.name}: no query has split '{name}'; use folds instead")
+            raise ConfigError(
+                f"{table.name}: no query with a label or a score has split '{name}'; use folds "
+                "instead"
+            )
     repeated = train & np.isin(table.group, table.group[test])
     if not (train & ~repeated).any():
         raise ConfigError(

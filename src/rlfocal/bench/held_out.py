@@ -105,9 +105,10 @@ def _dealt(table: ResponseTable, share: float) -> Parts:
             f"{table.name}: all {table.n_queries} queries have the same prompt, so none can be "
             "held out to measure on; a holdout of 0 trains on all of them"
         )
-    part = Fraction(share).limit_denominator(min(100, n_groups))  # of a fifth: one of five folds
-    n_folds = max(part.denominator, 2) if part else min(100, n_groups)
-    n_held = min(max(part.numerator, 1), n_folds - 1)
+    most = min(100, n_groups)
+    part = Fraction(share).limit_denominator(most)  # of a fifth: one of five folds
+    n_folds = part.denominator if 0 < part < 1 else most
+    n_held = min(max(round(part * n_folds), 1), n_folds - 1)
     rng = np.random.default_rng(0)
     fold = grouped_folds(table.task, table.group, n_folds, rng=rng)
     return _cut(table, fold >= n_folds - n_held)  # the first ones have the largest groups

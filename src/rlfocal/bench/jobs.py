@@ -26,8 +26,8 @@ from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import Calibration, ResponseTable, calibrate
 
 __all__ = [
-    "RESULTS", "BenchInput", "Calibrated", "Job", "JobResult", "OnProgress", "Point", "fit_job",
-    "run_job", "run_jobs",
+    "RESULTS", "BenchInput", "Calibrated", "Job", "JobResult", "OnProgress", "Point", "check_fit",
+    "fit_job", "run_job", "run_jobs",
 ]  # fmt: skip
 
 OnProgress = Callable[[int, int, str], None]
@@ -253,6 +253,17 @@ def fit_job(entrants: Entrants, job: Job, train: ResponseTable, *more: int) -> B
     return found
 
 
+def check_fit(strategy: Base, train: ResponseTable, job: Job) -> None:
+    """Refuse to fit on a fold that has too little, though the whole data have enough.
+
+    Raises:
+        NotApplicable: its training queries lack what the strategy needs.
+    """
+    reason = unmet(strategy, train)
+    if reason is not None:
+        raise NotApplicable(f"training queries of fold {job.fold}: {reason}")
+
+
 def run_job(shared: BenchInput, job: Job) -> JobResult:
     """Fit on the training queries of the fold, replay on its test queries at every dial.
 
@@ -262,7 +273,9 @@ def run_job(shared: BenchInput, job: Job) -> JobResult:
         NotApplicable: the strategy cannot be fitted on this fold.
     """
     _, (_, train), _ = shared.fold(job.fold)
-    train = shared.entrants.fresh(job.strategy).training_table(train)
+    strategy = shared.entrants.fresh(job.strategy)
+    train = strategy.training_table(train)
+    check_fit(strategy, train, job)
     start = time.perf_counter()
     strategy = fit_job(shared.entrants, job, train)
     fit_s = time.perf_counter() - start

@@ -57,14 +57,16 @@ class EvalProtocol:
     """Whether strategies are shown the tasks of tested queries; training queries keep theirs."""
 
     def __post_init__(self) -> None:
-        for option, value, low in (
-            ("folds", self.n_folds, 2),
-            ("seeds", self.n_seeds, 1),
-            ("fold seed", self.fold_seed, 0),
-            ("resamples", self.n_resamples, 100),
+        for option, value, low, high in (
+            ("folds", self.n_folds, 2, None),
+            ("seeds", self.n_seeds, 1, 10_000),
+            ("fold seed", self.fold_seed, 0, None),
+            ("resamples", self.n_resamples, 100, 1_000_000),
         ):
             if value < low:
                 raise ConfigError(f"{option} must be at least {low}, got {value}")
+            if high is not None and value > high:
+                raise ConfigError(f"{option} must be at most {high:,}, got {value:,}")
         check_tasks(self.tasks)
 
     @property

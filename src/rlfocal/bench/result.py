@@ -175,7 +175,7 @@ class BenchResult(Displayed):
         lines = ["", f"## {title}", "", EQUAL_COST] if self.budgets else []
         for axis, cells in self.cells().items():
             lines += ["", f"Budgets are {self.axis_title(axis)}.", "", *_CELL_HEADER]
-            lines += [_markdown_cell(cell, self.budget_label(cell)) for cell in cells]
+            lines += [_markdown_cell(cell) for cell in cells]
         return lines
 
     def describe(self) -> str:
@@ -214,20 +214,8 @@ class BenchResult(Displayed):
 
     def axis_title(self, axis: Axis) -> str:
         """What a budget on this axis means."""
-        unit = self._usd_of_best_single()
-        if axis == "calls" or unit is None:
-            return AXIS_TITLES[axis]
-        return f"{AXIS_TITLES[axis]} ({1000 * unit:.3g} USD / 1k queries)"
-
-    def budget_label(self, cell: BudgetCell) -> str:
-        """A budget in the words of `axis_title`: "1.5" calls, "0.25" times best single, "all"."""
-        if cell.budget is None:
-            return "all"
-        unit = self._usd_of_best_single() if cell.axis == "usd" else None
-        return f"{cell.budget / (unit or 1.0):.4g}"
-
-    def _usd_of_best_single(self) -> float | None:
-        return next((row.mean_cost_usd for row in self.rows if row.strategy == BEST_SINGLE), None)
+        units = [cell.unit for cell in self.budgets if cell.axis == axis and cell.unit is not None]
+        return AXIS_TITLES[axis] + (f" ({1000 * units[0]:.3g} USD / 1k queries)" if units else "")
 
     def write(self, folder: str | Path) -> None:
         """Write rows.parquet, history.json, leaderboard.md and, last, bench.json.
@@ -332,10 +320,10 @@ _CELL_HEADER = (
 )
 
 
-def _markdown_cell(cell: BudgetCell, budget: str) -> str:
+def _markdown_cell(cell: BudgetCell) -> str:
     shown = (
         cell.strategy,
-        budget,
+        cell.label,
         percent_with_interval(cell.accuracy, cell.accuracy_ci),
         cell.rival,
         f"{100 * cell.rival_accuracy:.1f}",

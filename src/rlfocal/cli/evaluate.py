@@ -68,7 +68,7 @@ def _show(figures: dict[str, Any], shown_tasks: str) -> None:
     verdict = figures["verdict"].replace("no difference", "no difference shown")
     gain = tables.interval(figures["gain_over_best_single"], figures["gain_ci"], signed=True)
     console.print(
-        f"  against {figures['best_single']} alone "
+        f"  against {figures['best_single']}{' alone' * (figures['best_single_calls'] == 1)} "
         f"({percent(figures['best_single_accuracy'])} %): {gain}, {verdict}"
     )
     print_notes(figures["notes"])

@@ -36,6 +36,8 @@ _ONE_THREAD = (
 )
 """Read by numerical libraries while they load, so a worker must be born with them."""
 
+_GUARD = 'does its work under `if __name__ == "__main__":`, since each of them reads it again'
+
 
 class ProcessExecutor:
     """Runs the jobs in processes of this machine.
@@ -70,6 +72,9 @@ class ProcessExecutor:
         """See `Executor.map`."""
         if not jobs:
             return
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            # This process is one of another's workers, and reads its script.
+            raise ConfigError(f"A script that uses processes {_GUARD}")
         messages = [packed(job) for job in jobs]
         with (
             mapped((function, shared)) as (setup, file),
@@ -108,11 +113,17 @@ class _Worker:
             return self.pipe.recv_bytes()
         except (EOFError, OSError):
             self.process.join(1)
+        status = self.process.exitcode
+        if status == 1 and not self.is_ready:  # Python met an error, and will meet it again
+            raise ConfigError(
+                "a worker process could not start; what it printed says why. A script that uses "
+                f"processes {_GUARD}"
+            )
         return Death(
             "a worker process was killed; most likely memory ran out: use fewer jobs at once"
             if self.killed
-            else f"a worker process ended unexpectedly, with status {self.process.exitcode}; "
-            "what it printed may say why"
+            else f"a worker process ended unexpectedly, with status {status}; what it printed may "
+            "say why"
         )
 
 

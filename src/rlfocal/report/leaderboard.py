@@ -151,7 +151,7 @@ def equal_cost(result: BenchResult) -> Html:
         parts.append(
             table(
                 _EQUAL_COST_HEAD,
-                [_compared(cell, result.budget_label(cell)) for cell in cells],
+                [_compared(cell) for cell in cells],
                 label=f"At equal cost, budgets as {title}",
                 classes="leaderboard",
                 row_classes=[_class_of(cell) for cell in cells],
@@ -166,10 +166,10 @@ def _class_of(cell: BudgetCell) -> str:
     return cell.verdict.replace(" ", "-") + end
 
 
-def _compared(cell: BudgetCell, budget: str) -> list[str]:
+def _compared(cell: BudgetCell) -> list[str]:
     return [
         cell.strategy,
-        budget,
+        cell.label,
         number(100 * cell.accuracy, 1),
         number(100 * cell.rival_accuracy, 1),
         points(cell.difference),

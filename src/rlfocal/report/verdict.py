@@ -31,8 +31,8 @@ def finding(result: BenchResult, advice: Advice | None) -> Html:
     """
     if advice is None:
         return paragraphs(_nothing(result), first_class="lead")
-    what, figures = advice.sentence().split(":", 1)
-    lead = Html(f'<p class="lead"><strong>{escape(what)}:</strong>{escape(figures)}</p>')
+    what, figures = advice.halves()
+    lead = Html(f'<p class="lead"><strong>{escape(what)}:</strong> {escape(figures)}</p>')
     parts: list[str] = [lead]
     if advice.command is not None:
         parts.append(
@@ -88,7 +88,7 @@ def _learned(result: BenchResult, rows: Sequence[LeaderboardRow], advice: Advice
     cells = [c for c in result.cells().get("calls", ()) if c.strategy == best.strategy]
     if cells:
         better, worse = (
-            [result.budget_label(cell) for cell in cells if cell.verdict == verdict]
+            [cell.label for cell in cells if cell.verdict == verdict]
             for verdict in ("better", "worse")
         )
         said.append(

@@ -153,8 +153,13 @@ def _task_shift(train: ResponseTable, stream: ResponseTable, rng: np.random.Gene
     n_early = int(np.abs(total[:-1] - stream.n_queries / 2).argmin()) + 1 if len(tasks) > 1 else 0
     early = tasks[order[:n_early]]
     known = np.isin(train.task, early)
-    if not n_early or not known.any():
+    if len(train.tasks) < 2:
         raise NotApplicable("the data have a single task: the stream cannot move to others")
+    if not n_early or not known.any():
+        raise NotApplicable(
+            "on one fold at least the stream has a single task, or its first half none that is "
+            "trained on; use fewer folds"
+        )
     late = ~np.isin(stream.task, early)
     stream = stream.take(np.argsort(late, kind="stable"))
     return Case(train.take(known), stream, stream, int((~late).sum()))

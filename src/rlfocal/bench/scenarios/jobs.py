@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.bench.jobs import BenchInput, Calibrated, Job, fit_job
+from rlfocal.bench.jobs import BenchInput, Calibrated, Job, check_fit, fit_job
 from rlfocal.bench.scenarios.catalogue import Case, Scenario
 from rlfocal.bench.scenarios.edits import joined
 from rlfocal.bench.scenarios.stream import (
@@ -80,6 +80,16 @@ class ScenarioInput(BenchInput):
         rng = self.rng(fold, f"stream {order}" if order else "stream")
         return self.table.take(rng.permutation(self.folds[fold].test))
 
+    def case(self, scenario: Scenario, train: ResponseTable, fold: int, order: int) -> Case:
+        """What a scenario makes of a fold, in one order of its test queries.
+
+        Raises:
+            NotApplicable: the data lack what it needs.
+        """
+        # The same generator for every order, so that training queries are changed alike.
+        rng = self.rng(fold, scenario.name)
+        return scenario.build(train, self.stream(fold, order), rng)
+
     def rng(self, fold: int, purpose: str) -> np.random.Generator:
         """A generator that is the same for every strategy and seed, so that streams are equal."""
         return np.random.default_rng([self.fold_seed, fold, *purpose.encode()])
@@ -97,10 +107,8 @@ def walk_streams(shared: ScenarioInput, job: Job) -> JobTraces:
     for scenario in shared.scenarios:
         actors = None
         for order in range(shared.settings.orders):
-            # The same generator for every order, so that training queries are changed alike.
-            rng = shared.rng(job.fold, scenario.name)
             try:
-                case = scenario.build(raw_train, shared.stream(job.fold, order), rng)
+                case = shared.case(scenario, raw_train, job.fold, order)
             except NotApplicable as exc:
                 refused[scenario.name] = str(exc)
                 break
@@ -185,6 +193,7 @@ def _history(shared: ScenarioInput, job: Job, ready: Calibrated, case: Case) -> 
 
 
 def _fit(shared: ScenarioInput, job: Job, train: ResponseTable, *position: int) -> Base:
+    check_fit(shared.entrants.fresh(job.strategy), train, job)
     strategy = fit_job(shared.entrants, job, train, *position)
     if isinstance(strategy, Reference):
         raise NotApplicable("a point of comparison computed from the table, no policy")

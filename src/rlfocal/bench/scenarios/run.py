@@ -17,7 +17,7 @@ from rlfocal.bench.scenarios.jobs import TRACES, JobTraces, ScenarioInput, Strea
 from rlfocal.bench.scenarios.result import ScenarioResult, ScenarioRow, scenario_row
 from rlfocal.bench.scenarios.stream import StreamSettings
 from rlfocal.deliberation.base import Base
-from rlfocal.errors import ConfigError
+from rlfocal.errors import ConfigError, NotApplicable
 from rlfocal.executor import Executor
 from rlfocal.records import ResponseTable
 from rlfocal.records.tables.missing import complete_part
@@ -81,12 +81,21 @@ def run_scenarios(
             "settings": asdict(settings), "fold_seed": protocol.fold_seed,
         }  # fmt: skip
         kept = Kept(Path(keep), table, entrants, folds, about=about, classes=TRACES)
+    unplayable = _unplayable(shared)
+    shared.scenarios = tuple(one for one in chosen if one.name not in unplayable)
+    if not shared.scenarios:
+        said = "; ".join(f"{name}: {reason}" for name, reason in unplayable.items())
+        raise ConfigError(f"{table.name}: no scenario can be played: {said}")
     results, not_applicable = run_jobs(
         walk_streams, shared, protocol, executor, on_progress, kept, finish=lambda result: result
     )
+    not_applicable |= unplayable
     for result in results:
         for scenario, reason in result.refused.items():
             not_applicable.setdefault(scenario, reason)
+    if not any(result.traces for result in results):
+        said = "; ".join(f"{name}: {reason}" for name, reason in not_applicable.items())
+        raise ConfigError(f"{table.name}: nothing can be played: {said}")
     return ScenarioResult(
         data=table.name,
         members=table.members,
@@ -103,6 +112,19 @@ def run_scenarios(
         notes=(*table.notes, *part.notes, *_readers(table)),
         environment=environment(),
     )
+
+
+def _unplayable(shared: ScenarioInput) -> dict[str, str]:
+    """Scenarios that cannot be played on all folds, with the reason: found before any fit."""
+    refused: dict[str, str] = {}
+    for number, fold in enumerate(shared.folds):
+        train = shared.table.take(fold.train)
+        for scenario in shared.scenarios:
+            try:
+                shared.case(scenario, train, number, 0)
+            except NotApplicable as exc:
+                refused.setdefault(scenario.name, str(exc))
+    return refused
 
 
 def _check_size(table: ResponseTable, folds: Sequence[Fold]) -> None:

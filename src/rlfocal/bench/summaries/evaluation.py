@@ -17,6 +17,7 @@ from rlfocal.errors import ConfigError
 from rlfocal.markup import Displayed, Grid, Sheet
 from rlfocal.records import BoolArray, ResponseTable
 from rlfocal.records.tables.missing import Missing, missing_of
+from rlfocal.strategies.reading import calls_for
 
 __all__ = ["DialPoint", "Evaluation", "evaluate_checkpoint"]
 
@@ -67,6 +68,9 @@ class Evaluation(Displayed):
     """The member that was best on the training queries."""
     best_single_accuracy: float
     """Over the queries compared."""
+    best_single_calls: float
+    """With all whom it reads, as are its rounds."""
+    best_single_rounds: float
     gain_over_best_single: float
     """Paired difference in accuracy, over the queries compared."""
     gain_ci: tuple[float, float]
@@ -100,12 +104,12 @@ class Evaluation(Displayed):
                 f"{self.mean_rounds:.2f}",
             ),
             (
-                f"{self.best_single} alone",
+                self.best_single + (" alone" if self.best_single_calls == 1 else ""),
                 f"{100 * self.best_single_accuracy:.1f}",
                 "",
                 "reference",
-                "1.00",
-                "1.00",
+                f"{self.best_single_calls:.2f}",
+                f"{self.best_single_rounds:.2f}",
             ),
         ]
         points = [
@@ -183,6 +187,9 @@ def evaluate_checkpoint(
     own = bootstrap_means(outcome.score[known, None].astype(np.float64), table.group[known])
     paired = np.stack([single, outcome.score - single], axis=1)[both]
     means = bootstrap_means(paired.astype(np.float64), table.group[both])
+    alone = np.zeros(table.recorded.shape, dtype=bool)
+    alone[:, best] = True
+    calls = calls_for(table, alone)
     gain_ci = _interval(means, 1)
     return Evaluation(
         data=table.name,
@@ -198,6 +205,8 @@ def evaluate_checkpoint(
         mean_rounds=float(outcome.n_rounds[known].mean()),
         best_single=table.members[best],
         best_single_accuracy=float(means.value[0]),
+        best_single_calls=float(calls.asked[both].sum(axis=1).mean()),
+        best_single_rounds=float(calls.n_rounds[both].mean()),
         gain_over_best_single=float(means.value[1]),
         gain_ci=gain_ci,
         verdict="withheld" if missing is not None and missing.withheld else judge(gain_ci),

@@ -41,9 +41,11 @@ def with_live_figures(
     found = []
     for name in [row.strategy for row in result.rows]:
         own = default.filter(pc.equal(strategy, name))
+        live = (name, own["query_id"][0].as_py()) in of_query
+        if not live:  # what was not measured took nothing
+            own = own.filter(pc.is_valid(own["score"]))
         ids = own["query_id"].cast(pa.string()).to_pylist()
         rows = np.array([row_of[query_id] for query_id in ids], dtype=np.int64)
-        live = (name, ids[0]) in of_query
         if live:
             talks = [of_query[name, query_id] for query_id in ids]
             n_tokens: _Floats | None = _of_talks(talks, lambda talk: talk.n_tokens)

@@ -148,12 +148,8 @@ def bench(
         live, conversations, db, max_usd, max_calls,
         retry_failed=retry_failed, dry_run=dry_run, scenario=scenario,
     )  # fmt: skip
-    check_json(json)
+    _check_places(json, resume, report)
     run = _Run(common.executor_of(on, jobs), resume)
-    if resume is not None:
-        from rlfocal.files import check_writable
-
-        check_writable(resume)
 
     def load() -> tuple[Dataset, ResponseTable]:
         return common.load_table(
@@ -172,6 +168,23 @@ def bench(
         stream = StreamSettings(orders=orders or 1, retrain=retrain)
         every_fold = folds is not None
         _play(load, chosen, named, protocol, stream, run, every_fold=every_fold, json=json)
+
+
+def _check_places(json: Path | None, resume: Path | None, report: Path | None) -> None:
+    """Refuse places that cannot be written, or that would be in each other's way at the next run.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    from rlfocal.files import check_writable
+
+    check_json(json)
+    if report is not None and resume is not None and resume.resolve() == report.resolve():
+        raise ConfigError(f"--resume and --report name one folder, {resume}; name two")
+    if report is not None and json is not None and json.resolve().parent == report.resolve():
+        raise ConfigError(f"--json {json}: lies in the report's folder, which holds bench.json")
+    if resume is not None:
+        check_writable(resume)
 
 
 class _Load(Protocol):

@@ -23,6 +23,8 @@ from rlfocal.records.schema import OPTION_LETTERS
 
 __all__ = ["check_queries", "check_tables"]
 
+_CONTROL = r"[\x00-\x1f\x7f\x{85}\x{2028}\x{2029}]"
+
 
 def check_tables(queries: pa.Table, responses: pa.Table, query_row: NDArray[np.int64]) -> None:
     """Check normalised tables against themselves and each other.
@@ -36,6 +38,7 @@ def check_tables(queries: pa.Table, responses: pa.Table, query_row: NDArray[np.i
     if responses.num_rows == 0:
         raise RecordError("responses: no rows; at least one response is needed")
     _check_present(responses, "responses", ("query_id", "member"))
+    _check_names(responses)
     _check_known_queries(responses, query_row)
     _check_unique_responses(responses, query_row)
     _check_score_range(responses)
@@ -73,6 +76,16 @@ def _check_present(table: pa.Table, where: str, names: tuple[str, ...]) -> None:
                 f"{where}: column '{name}' is empty in {empty.sum()} row(s), first: row {rows}; "
                 "give every row a value"
             )
+
+
+def _check_names(responses: pa.Table) -> None:
+    """Members stand in tables, messages and lists of one name a line."""
+    broken = mask(pc.match_substring_regex(responses["member"], _CONTROL))
+    if broken.any():
+        raise RecordError(
+            "responses: a member's name holds a line break or another control character: "
+            f"{offenders(responses, broken)}; give it a name of one line"
+        )
 
 
 def _check_unique_queries(queries: pa.Table) -> None:

@@ -312,7 +312,9 @@ def _costs(
     price = responses.floats("cost_usd")
     if price is not None:
         cost = responses.scatter(price, recorded.shape)
-        known = np.isfinite(cost) & (cost > 0) & recorded
+        with np.errstate(over="ignore"):
+            held = cost.astype(np.float32)  # as it is stored: what is nothing there is not known
+        known = np.isfinite(held) & (held > 0) & recorded
         if known.any(axis=0).all():
             mean = np.where(known, cost, 0).sum(axis=0) / known.sum(axis=0)
             if not known[recorded].all():

@@ -43,7 +43,8 @@ class Calibration:
     """support = softmax(beta[task, member] · score + bias[task, member, option]).
 
     `beta` float32[T + 1, N], positive; `bias` float32[T + 1, N, C]. The last row serves an unknown
-    task: the member's overall temperature, no bias. `log_scale` bool[N]: members whose scores look
+    task: the member's overall temperature, no bias, since habits differ by task; of data of a
+    single task, what was found of that one. `log_scale` bool[N]: members whose scores look
     like probabilities, which enter by their logarithm. Without option scores nothing is changed.
     """
 
@@ -83,6 +84,8 @@ class Calibration:
             theta[t], bias[t] = _with_bias(
                 member[0], score[rows], right[rows], labelled[rows], table.exists[rows]
             )
+        if n_tasks == 1:  # who names no task means that one
+            theta[1], bias[1] = theta[0], bias[0]
         return cls(np.exp(theta).astype(np.float32), bias.astype(np.float32), log_scale)
 
     def apply(self, table: ResponseTable) -> ResponseTable:

@@ -303,10 +303,13 @@ class ResponseTable(Shown):
         if unit == "call":
             return replace(self, cost=self.recorded.astype(np.float32), cost_unit="call")
         latency = self.latency_s
-        if latency is None or not (latency > 0)[self.recorded].all():
+        unknown = self.recorded if latency is None else self.recorded & ~(latency > 0)
+        if latency is None or unknown.any():
+            row, member = np.argwhere(unknown)[0]
             raise RecordError(
-                f"{self.name}: latency_s is not known of every response; record it, or let a call "
-                "cost 1 (cost 'call')"
+                f"{self.name}: latency_s is not known of every response (query "
+                f"'{self.query_ids[row]}', member '{self.members[member]}'; 0 counts as unknown); "
+                "record it, or let a call cost 1 (cost 'call')"
             )
         cost = np.where(self.recorded, latency, np.float32(0))
         return replace(self, cost=cost, cost_unit="second")
@@ -366,7 +369,7 @@ class ResponseTable(Shown):
         def refuse(bad: BoolArray, what: str) -> None:
             if bad.any():
                 row = int(np.flatnonzero(bad.reshape(self.n_queries, -1).any(axis=1))[0])
-                raise RecordError(f"{self.name}: query {self.query_ids[row]!r}: {what}")
+                raise RecordError(f"{self.name}: query '{self.query_ids[row]}': {what}")
 
         tasks = (self.task < 0) | (self.task >= len(self.tasks))
         refuse(tasks, f"task number outside 0..{len(self.tasks) - 1}")
