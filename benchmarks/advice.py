@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from rlfocal import advise
 from rlfocal.api import benchmark, read_table
 from rlfocal.bench import BenchResult, LeaderboardRow
-from rlfocal.bench.rows import Scores, scores
+from rlfocal.bench.figures.scores import Scores, scores
 from rlfocal.bench.statistics import BEST_SINGLE, ORACLE, MeasuredMeans, judge
 
 SAME_CALLS = 0.01

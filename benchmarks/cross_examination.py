@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from rlfocal.bench import EvalProtocol, run_bench
-from rlfocal.bench.rows import Scores, scores
+from rlfocal.bench.figures.scores import Scores, scores
 from rlfocal.bench.statistics import Estimate, bootstrap_means
 from rlfocal.executor import ProcessExecutor
 from rlfocal.features import HashingEncoder

@@ -38,8 +38,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
+from rlfocal.bench.figures.scores import scores
 from rlfocal.bench.folds import partition
-from rlfocal.bench.rows import scores
 from rlfocal.bench.statistics import Estimate, bootstrap_means, frontier, judge
 from rlfocal.deliberation.registry import resolve
 from rlfocal.executor import Executor, ProcessExecutor, SerialExecutor

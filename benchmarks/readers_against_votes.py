@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
-from rlfocal.bench.rows import scores
+from rlfocal.bench.figures.scores import scores
 from rlfocal.bench.statistics import bootstrap_means
 from rlfocal.deliberation.base import OneRound
 from rlfocal.deliberation.state import Row

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 
 from rlfocal.bench import BenchResult, LeaderboardRow
 from rlfocal.bench.budgets import REFERENCES
+from rlfocal.bench.figures.scores import scores
 from rlfocal.bench.protocol import Tasks
-from rlfocal.bench.rows import scores
 from rlfocal.bench.statistics import (
     BEST_ALONE,
     BEST_SINGLE,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
-from rlfocal.bench.rows import scores
+from rlfocal.bench.figures.scores import scores
 from rlfocal.bench.scenarios import run_scenarios
 from rlfocal.bench.statistics import MeasuredMeans, accuracy_at, bootstrap_means
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate

@@ -13,8 +13,9 @@ import pytest
 from typer.main import get_command
 
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
+from rlfocal.bench.figures.scores import scores
 from rlfocal.bench.jobs import Job, JobResult
-from rlfocal.bench.rows import SCHEMA, scores
+from rlfocal.bench.rows import SCHEMA
 from rlfocal.bench.run import _stand_ins
 from rlfocal.cli.main import app
 from rlfocal.deliberation.base import Acting, Base, OneRound

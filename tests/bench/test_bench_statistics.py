@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import scipy.stats
 
-from rlfocal.bench.rows import Scores, scores
+from rlfocal.bench.figures.scores import Scores, scores
 from rlfocal.bench.statistics import (
     accuracy_at,
     bootstrap_means,

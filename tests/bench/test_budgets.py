@@ -11,7 +11,7 @@ import pytest
 
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
 from rlfocal.bench.budgets import BudgetCell, check_budgets, equal_cost
-from rlfocal.bench.rows import Scores
+from rlfocal.bench.figures.scores import Scores
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records import PoolModel, build_table, simulate
 

@@ -11,7 +11,7 @@ import pytest
 
 from rlfocal.bench import EvalProtocol, run_bench
 from rlfocal.bench.budgets import USD_SHARES, equal_cost
-from rlfocal.bench.rows import scores
+from rlfocal.bench.figures.scores import scores
 from rlfocal.bench.scenarios import run_scenarios
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records import Dataset, PoolModel, ResponseTable, build_table, simulate
@@ -114,7 +114,9 @@ def dataset(**columns: list[Any]) -> Dataset:
 
 def test_a_latency_of_nothing_is_named() -> None:
     table = build_table(dataset(latency_s=[1.0, 2.0, 0.0, 1.0]))
-    with pytest.raises(RecordError, match=r"query 'b', member 'x'; 0 counts as unknown"):
+    with pytest.raises(
+        RecordError, match="0 or not known of query 'b', member 'x'"
+    ):
         table.priced_in("second")
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rlfocal.bench import EvalProtocol, rows
+from rlfocal.bench import EvalProtocol
 from rlfocal.bench.entrants import Entrants
+from rlfocal.bench.figures import scores as scores_module
+from rlfocal.bench.figures.scores import scores
 from rlfocal.bench.folds import partition
 from rlfocal.bench.jobs import RESULTS, BenchInput, run_job, run_jobs
 from rlfocal.bench.kept import Kept
-from rlfocal.bench.rows import RowLayout, scores
+from rlfocal.bench.rows import RowLayout
 from rlfocal.records import PoolModel, build_table, simulate
 
 
@@ -72,7 +74,7 @@ def test_matrices_agree_with_a_loop_however_rows_are_parted(table, block, monkey
     column = pa.array(np.where(lost, np.nan, per_query["score"].to_numpy()), from_pandas=True)
     index = per_query.schema.get_field_index("score")
     per_query = per_query.set_column(index, per_query.schema.field(index), column.cast("float32"))
-    monkeypatch.setattr(rows, "_BLOCK", block)
+    monkeypatch.setattr(scores_module, "_BLOCK", block)
     matrices, expected = scores(per_query), naive(per_query)
     queries = list(dict.fromkeys(per_query["query_id"].to_pylist()))
     assert len(expected) == len(queries) * len(matrices.points)

@@ -126,7 +126,7 @@ def test_costs_can_be_calls_or_seconds_instead_of_dollars() -> None:
 @pytest.mark.parametrize(
     ("unit", "message"),
     [
-        ("second", "latency_s is not known of every response"),
+        ("second", "latency_s is 0 or not known of query"),
         ("euro", "unknown cost 'euro'; choose from usd, call, second"),
     ],
 )

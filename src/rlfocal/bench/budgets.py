@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rlfocal.bench.rows import Scores
+from rlfocal.bench.figures.scores import Scores
 from rlfocal.bench.statistics import (
     BEST_SINGLE,
     ORACLE,

@@ -21,6 +21,7 @@ from rlfocal.bench.figures.calibration import calibrations
 from rlfocal.bench.figures.environment import environment
 from rlfocal.bench.figures.hidden_tasks import lost_by_hiding, tasks_note, with_hidden
 from rlfocal.bench.figures.laid_out import LaidOut
+from rlfocal.bench.figures.scores import Scores, scores
 from rlfocal.bench.folds import Partition, partition
 from rlfocal.bench.jobs import RESULTS, BenchInput, OnProgress, run_job, run_jobs
 from rlfocal.bench.kept import Kept
@@ -33,7 +34,7 @@ from rlfocal.bench.result import (
     History,
     LeaderboardRow,
 )
-from rlfocal.bench.rows import JobRows, RowLayout, Scores, scores
+from rlfocal.bench.rows import JobRows, RowLayout
 from rlfocal.bench.statistics import BEST_ALONE, MeasuredMeans, gap_closed
 from rlfocal.bench.summaries.copies import copies_note
 from rlfocal.deliberation.base import Base

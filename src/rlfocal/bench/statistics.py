@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rlfocal.bench.rows import Scores, scores
+from rlfocal.bench.figures.scores import Scores, scores
 from rlfocal.records import BoolArray, IntArray
 
 __all__ = [

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rlfocal.bench.figures.scores import Scores, scores
 from rlfocal.bench.leaderboard import LeaderboardRow, TaskHidden
-from rlfocal.bench.rows import Scores, scores
 from rlfocal.bench.statistics import Estimate, MeasuredMeans
 
 __all__ = ["lost_by_hiding", "tasks_note", "with_hidden"]
