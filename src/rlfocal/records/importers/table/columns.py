@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlfocal.errors import RecordError, nearest
+from rlfocal.records.importers.table.cells.values import is_score
 from rlfocal.records.importers.table.files import Sheet
+from rlfocal.records.importers.table.fitting import unfit
 from rlfocal.records.importers.table.options import option_columns
 from rlfocal.records.importers.table.roles import (
     ASIDE,
@@ -28,7 +30,6 @@ from rlfocal.records.importers.table.roles import (
     role_of_bare,
 )
 from rlfocal.records.importers.table.told import COUNTS
-from rlfocal.records.importers.table.values import is_score
 from rlfocal.records.schema import is_signal
 from rlfocal.records.synonyms import SYNONYMS, is_pairwise, spelled
 
@@ -44,12 +45,14 @@ class Layout:
         options: columns that hold one option each, in order.
         members: wide form: member → role → column. Empty in long form.
         notes: what was guessed, and what is ignored.
+        named: roles whose columns the user named.
     """
 
     roles: dict[str, str]
     options: list[str] = field(default_factory=list)
     members: dict[str, dict[str, str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    named: frozenset[str] = frozenset()
 
 
 def find_layout(
@@ -83,6 +86,7 @@ class _Finder:
         self._names = list(sheet.columns)
         self._notes: list[str] = []
         self._guessed: dict[str, str] = {}
+        self._unfit: dict[str, str | None] = {}
         self._roles = {role: self._existing(role, name) for role, name in given.items() if name}
 
     def layout(self) -> Layout:
@@ -99,9 +103,8 @@ class _Finder:
         self._find_score(own)
         self._check(own)
         used = {*self._roles.values(), *options, *taken}
-        ignored = [n for n in self._names if n not in used]
-        self._say(own, options, ignored)
-        return Layout(self._roles, options, own, self._notes)
+        self._say(own, options, [n for n in self._names if n not in used])
+        return Layout(self._roles, options, own, self._notes, frozenset(self._given))
 
     def _existing(self, role: str, column: str) -> str:
         if column in self._sheet.columns:
@@ -190,7 +193,12 @@ class _Finder:
             return False
         if role == "score" and name != "score":  # a column `correct` may hold the right letter
             return isinstance(values[0], (bool, int, float)) or is_judgement(values[:50])
-        return True
+        return self._is_fit(role, name)
+
+    def _is_fit(self, role: str, name: str) -> bool:
+        if name not in self._unfit:
+            self._unfit[name] = unfit(self._sheet, role, name)
+        return self._unfit[name] is None
 
     def _best(self, role: str, names: list[str]) -> str:
         exact = [n for n in names if spelled(n) == role]
@@ -286,7 +294,8 @@ class _Finder:
     def _named_members(self, members: Sequence[str]) -> dict[str, dict[str, str]]:
         own: dict[str, dict[str, str]] = {}
         for name in members:
-            columns = {role: c for c, (m, role) in self._companions().items() if m == name}
+            found = {role: c for c, (m, role) in self._companions().items() if m == name}
+            columns = {role: c for role, c in found.items() if self._is_fit(role, c)}
             if name in self._sheet.columns:
                 columns["bare"] = name
             if not columns:
@@ -304,8 +313,11 @@ class _Finder:
         own: dict[str, dict[str, str]] = {}
         for column, (member, role) in self._companions().items():
             is_free = column in rest or (role in COUNTS and column not in used)
-            if is_free and (member in rest or self._is_shared(column, role)):
+            if not (is_free and (member in rest or self._is_shared(column, role))):
+                continue
+            if self._is_fit(role, column):
                 own.setdefault(member, {})[role] = column
+        rest = [n for n in rest if self._unfit.get(n) is None]
         if own:
             for member in own:
                 if member in rest:
@@ -327,8 +339,10 @@ class _Finder:
 
     def _is_no_model(self, name: str) -> bool:
         own = spelled(name)
-        empty = all(v is None for v in self._sheet.columns[name])
+        empty = all(v is None or isinstance(v, bytes) for v in self._sheet.columns[name])
         if empty or own in NO_MODELS or own.startswith("unnamed") or is_signal(name):
+            return True
+        if self._unfit.get(name) is not None:
             return True
         # a second id, task or split is none either, nor is a number of the question's
         return role_of(name)[0] in ASIDE or holds_data(name, self._sheet.columns[name])
@@ -365,8 +379,10 @@ class _Finder:
                 f"{name}: one column per model, {what}: {_some(list(own))}; read as "
                 + ", ".join(roles)
             )
+        unfit_ones = {n: why for n in ignored if (why := self._unfit.get(n)) is not None}
+        self._notes += unfit_ones.values()
         data = [n for n in ignored if own and holds_data(n, self._sheet.columns[n])]
-        ignored = [n for n in ignored if n not in data]
+        ignored = [n for n in ignored if n not in data and n not in unfit_ones]
         if data:
             self._notes.append(
                 f"{name}: numbers named like data, not like models, are ignored: {_some(data)} "

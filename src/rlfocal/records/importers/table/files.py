@@ -297,11 +297,28 @@ def _read_parquet(path: Path) -> Sheet:
             names = file.schema_arrow.names
             _check_names(path, names)
             table = file.read([n for n in names if n != "__index_level_0__"])
-            return Sheet(path, {n: table[n].to_pylist() for n in table.column_names})
+            return Sheet(path, {n: _values(table[n]) for n in table.column_names})
     except (pa.ArrowException, OSError) as exc:
         raise RecordError(
             f"{path}: not a readable Parquet file: {exc}; write or copy it again"
         ) from exc
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Values of a column, with bytes as the texts that they are; what is none stays bytes."""
+    values: list[Any] = column.to_pylist()
+    return list(map(_as_text, values)) if "binary" in str(column.type) else values
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return value
+    if isinstance(value, list):
+        return list(map(_as_text, value))
+    return {k: _as_text(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
 def _flat(sheet: Sheet) -> Sheet:

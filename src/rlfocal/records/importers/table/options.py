@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.table.values import Where, shown
+from rlfocal.records.importers.table.cells.lists import list_of, parsed
+from rlfocal.records.importers.table.cells.values import Where, shown
 from rlfocal.records.synonyms import spelled
 
-__all__ = ["list_of", "option_columns", "options_of", "options_reader"]
+__all__ = ["option_columns", "options_of", "options_reader", "without_gap"]
 
 SEPARATORS = (" | ", "|", "\n", "; ", ";", "\t")
 """That may be found out, those first that options hold least. A comma or a stroke is as likely
@@ -44,40 +43,33 @@ def option_columns(names: Sequence[str]) -> list[str]:
     return []
 
 
-def list_of(value: Any) -> list[Any] | None:
-    """A cell as a list: as JSON or Python write one; None where it is none."""
-    if isinstance(value, (list, tuple)):
-        return list(value)
-    if not isinstance(value, str) or not value.strip().startswith(("[", "(")):
-        return None
-    found = _parsed(value)
-    return list(found) if isinstance(found, (list, tuple)) else None
+def options_of(value: Any, where: Where) -> list[Any] | None:
+    """A cell as option texts: a list, options by letter, texts beside their letters.
 
-
-def _parsed(text: str) -> Any:
-    """What JSON or Python wrote as this text; None where neither did."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        return None
-
-
-def options_of(value: Any) -> list[Any] | None:
-    """A cell as option texts: a list, options by letter, texts beside their letters."""
+    Raises:
+        RecordError: it is a list in which it is not plain where items end.
+    """
     if isinstance(value, str) and value.strip().startswith("{"):
-        value = _parsed(value)
+        value = parsed(value, where)
     if isinstance(value, dict):
         if isinstance(value.get("text"), list):
             return list(value["text"])
-        return [value[key] for key in sorted(value)] or None
-    found = list_of(value)
+        return without_gap([value[key] for key in sorted(value)]) or None
+    found = list_of(value, where)
     if found and all(isinstance(v, dict) and "text" in v for v in found):
         return [v["text"] for v in found]
     return found
+
+
+def without_gap(options: list[Any]) -> list[Any]:
+    """Options without the empty ones at the end, which a table has where others have more of them.
+
+    >>> without_gap(["iron", "tin", None, None])
+    ['iron', 'tin']
+    """
+    while options and options[-1] is None:
+        options.pop()
+    return options
 
 
 def options_reader(
@@ -99,7 +91,7 @@ def options_reader(
     texts = {
         row: v
         for row, v in enumerate(values)
-        if isinstance(v, str) and v.strip() and options_of(v) is None
+        if isinstance(v, str) and v.strip() and options_of(v, where(row)) is None
     }
     found = None
     if texts and separator is None:
@@ -116,7 +108,7 @@ def options_reader(
         value = values[row]
         if row in texts and between is not None:
             return _without_letters([part.strip() for part in value.split(between)])
-        return options_of(value) or None
+        return options_of(value, where(row)) or None
 
     return read, found
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from rlfocal.errors import ConfigError, nearest
-from rlfocal.records.importers.table.values import as_number, is_score, is_score_up_to
+from rlfocal.records.importers.table.cells.values import as_number, is_score, is_score_up_to
 from rlfocal.records.schema import SIGNAL, is_signal
 from rlfocal.records.synonyms import meant_by, spelled
 
@@ -106,7 +106,10 @@ def role_of(name: str) -> tuple[str | None, bool]:
     if role is None and spelled(name) in REPEAT:
         role = "repeat"
     if role is None and "." in name:
-        return meant_by(name.rpartition(".")[2], GUESSED, misspelt=False), True
+        outer, _, inner = name.rpartition(".")
+        role = meant_by(inner, GUESSED, misspelt=False)
+        is_right = spelled(outer) == "answers" or meant_by(outer, ("label",), misspelt=False)
+        return ("label" if is_right and role in ("text", "answer") else role), True
     return role, False
 
 

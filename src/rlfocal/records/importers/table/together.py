@@ -1,16 +1,56 @@
-"""What only the records of all tables together show: names of members, several accepted answers."""
+"""What only the records of all tables together show: members' names, repeats, accepted answers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from rlfocal.records.canonical import open_extractor
 from rlfocal.records.importers.extracting import Reading, readings
 from rlfocal.records.importers.logged import Record
 from rlfocal.records.kinds import Kind
+from rlfocal.records.samples import agreed
 
-__all__ = ["with_own_names", "with_scores"]
+__all__ = ["with_own_names", "with_repeats", "with_scores"]
+
+
+def with_repeats(
+    records: Sequence[Record], is_long: Sequence[bool], notes: list[str]
+) -> list[Record]:
+    """Number the rows of one member and query, which are its samples.
+
+    What a column says of them (an epoch, a run, a seed) is kept where it tells them apart.
+
+    Args:
+        records: of all tables, in order.
+        is_long: whether each comes from a table with a row per reply; others have no repeats.
+        notes: to which is added what was done.
+    """
+    groups: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for i, record in enumerate(records):
+        if is_long[i]:
+            groups[record.task, record.document, record.member].append(i)
+    found, more, useless = list(records), 0, 0
+    for own in groups.values():
+        given = {records[i].repeat for i in own}
+        if len(given) == len(own) and (None not in given or len(own) == 1):
+            continue
+        useless += given != {None}
+        more += len(own) - 1
+        for k, i in enumerate(own):
+            found[i] = replace(records[i], repeat=k or None)  # the first is no repeat of any
+    if more:
+        notes.append(
+            f"{more:,} more rows of a member and query that stood before: they are read as "
+            "repeated samples of it"
+        )
+    if useless:
+        notes.append(
+            f"{useless:,} times the column of repeats, such as a seed or run, does not tell the "
+            "rows of a member and query apart, and is ignored there"
+        )
+    return found
 
 
 def with_own_names(records: list[Record], notes: list[str]) -> list[Record]:
@@ -69,7 +109,9 @@ def with_scores(records: list[Record], notes: list[str]) -> list[Record]:
 
 
 def _score(record: Record, reading: Reading) -> float:
-    found = replace(reading, compares=True).read(record)[0]
+    found, samples = replace(reading, compares=True).read(record)
+    if samples and record.answer is None and not record.unusable:
+        found = samples[agreed(samples)]  # as `assembling` takes it
     if found is None or not reading.kind:
         return float(found is not None and found.strip() in record.labels)
     equal = open_extractor(Kind(reading.kind, reading.day_first))

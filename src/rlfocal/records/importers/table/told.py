@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rlfocal.records.importers.logged import Told
-from rlfocal.records.importers.table.values import Where, number_of
+from rlfocal.records.importers.table.cells.values import Where, number_of
 from rlfocal.records.importers.telling import count_of, finish_of
 from rlfocal.records.schema import is_signal
 

@@ -1,6 +1,6 @@
 """Cells of a table as texts, numbers and scores, with the place in every refusal.
 
-Nothing is guessed from one cell: what a column's commas mean is found from all of it.
+Nothing is guessed from one cell: what a column's commas mean is found from all of it, in `commas`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,22 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from rlfocal.errors import RecordError
+from rlfocal.records.importers.table.cells.talks import (
+    USERS,
+    is_parts,
+    is_talk,
+    joined_parts,
+    last_turn,
+)
 
 __all__ = [
+    "DECIMAL_COMMA",
+    "THOUSANDS",
     "as_number",
-    "has_decimal_commas",
     "is_score",
     "is_score_up_to",
     "number_of",
@@ -32,8 +40,8 @@ _WORDS = {
     "passed": 1.0, "failed": 0.0, "\u2713": 1.0, "\u2714": 1.0, "\u2705": 1.0, "\u2717": 0.0,
     "\u2718": 0.0, "\u274c": 0.0,
 }  # fmt: skip
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*%?\s*")
-_THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
+DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*%?\s*")
+THOUSANDS = re.compile(r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?\s*")
 _PLAIN = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?")
 _UNIT = re.compile(r"(\s*[\d.,]+)\s*([a-zA-Z]+)\s*")
 _MONEY = re.compile(r"^\s*(?:US\s?\$|USD|\$)\s*|\s*(?:USD|\$)\s*$", re.I)
@@ -41,28 +49,20 @@ Where = Callable[[], str]
 """Says where a cell stands: "file: row 3, column 'score'"."""
 
 
-def text_of(value: Any, where: Where) -> str | None:
+def text_of(value: Any, where: Where, speakers: Collection[str] = USERS) -> str | None:
     """A cell as text; None where nothing stands in it.
 
     Whole floats lose their point (pandas writes integers so beside a gap); a conversation becomes
-    the text of its last turn by a user, a list of one its element.
+    the text of its last turn by one of the speakers, a list of one its element.
+
+    Raises:
+        RecordError: bytes that are no text, or half a character.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, str):
-        if value.isascii():
-            return value
-        text = value
-    elif isinstance(value, bool):
-        text = "true" if value else "false"
-    elif isinstance(value, float):
-        text = str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    elif isinstance(value, list):
-        return _text_of_list(value, where)
-    elif isinstance(value, dict):
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    else:
-        text = str(value)
+    if isinstance(value, list):
+        return _text_of_list(value, where, speakers)
+    text = value if isinstance(value, str) else _text_of_other(value, where)
     if not text.isascii():
         try:
             text.encode()
@@ -71,35 +71,44 @@ def text_of(value: Any, where: Where) -> str | None:
     return text
 
 
-def _text_of_list(value: list[Any], where: Where) -> str | None:
-    turns = [v for v in value if isinstance(v, dict) and isinstance(v.get("content"), str)]
-    if turns and len(turns) == len(value):
-        own = [v for v in turns if v.get("role") in ("user", "human")] or turns
-        return text_of(own[-1]["content"], where)
+def _text_of_other(value: Any, where: Where) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    if isinstance(value, bytes):
+        return _decoded(value, where)
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _decoded(value: bytes, where: Where) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as exc:
+        raise RecordError(
+            f"{where()}: {len(value):,} bytes that are no UTF-8 text ({exc.reason}); write the "
+            "column as text"
+        ) from exc
+
+
+def _text_of_list(value: list[Any], where: Where, speakers: Collection[str]) -> str | None:
+    if is_talk(value):
+        return text_of(last_turn(value, speakers), where)
+    if is_parts(value) and (said := joined_parts(value)) is not None:
+        return text_of(said, where)
     if len(value) == 1:
-        return text_of(value[0], where)
+        return text_of(value[0], where, speakers)
     return json.dumps(value, ensure_ascii=False, default=str) if value else None
 
 
 # Numbers ------------------------------------------------------------------------------------------
 
 
-def has_decimal_commas(values: Sequence[Any], separator: str) -> bool:
-    """Whether the commas of a column of numbers are decimal ones.
-
-    Where the file's columns are separated by commas, 1,750 is a number of thousands.
-    """
-    texts = [v for v in values if isinstance(v, str) and "," in v]
-    if not texts or not all(_DECIMAL_COMMA.fullmatch(t) for t in texts):
-        return False
-    if any("." in v for v in values if isinstance(v, str)):
-        return False
-    return separator in (";", "\t") or not all(_THOUSANDS.fullmatch(t) for t in texts)
-
-
 def with_point(text: str) -> str:
     """Write a number's decimal comma as a point; other texts stay."""
-    return text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text) else text
+    return text.replace(",", ".") if DECIMAL_COMMA.fullmatch(text) else text
 
 
 def number_of(
@@ -213,7 +222,7 @@ def as_number(value: Any, decimal_comma: bool = False) -> float | None:
     text = _MONEY.sub("", value)
     if decimal_comma:
         text = with_point(text)
-    elif _THOUSANDS.fullmatch(text):
+    elif THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
     try:
         return float(text.strip()) if re.match(r"\s*[-+.\d]", text) and "_" not in text else None
