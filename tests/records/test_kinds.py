@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rlfocal.records.importers import Logged, Record, assemble
 from rlfocal.records.kinds import AS_THEY_ARE, Kind, kind_of, kinds_of_tasks
+from rlfocal.records.tables.build import build_table
 
 
 @pytest.mark.parametrize(
@@ -20,6 +22,16 @@ from rlfocal.records.kinds import AS_THEY_ARE, Kind, kind_of, kinds_of_tasks
         ("text", ["1.2.3", "2.0.1"]),
         ("text", ["B12", "C4"]),
         ("text", ["3-4", "5-9"]),
+        ("number", ["204", "025", "113"]),  # as AIME 2024 stores its answers
+        ("number", ["$1,200", "05"]),
+        ("number", ["1200", "05", "7"]),
+        ("number", ["0.5", "05", "7"]),
+        ("math", ["1/2", "05", "3"]),
+        ("math", ["025", r"\frac{1}{2}", "7"]),
+        ("text", ["02134", "90210", "10001"]),  # postal codes
+        ("text", ["007", "042"]),
+        ("text", ["0123", "0456", "12"]),
+        ("text", ["0123"]),
         ("text", ["C++", "Rust"]),
         ("text", ["yes", "no"]),
         ("date", ["2021-05-01", "2020-06-02"]),
@@ -27,6 +39,9 @@ from rlfocal.records.kinds import AS_THEY_ARE, Kind, kind_of, kinds_of_tasks
         ("date", ["31/12/2020", "01/02/2021"]),
         ("choice", ["A", "C", "B"]),
         ("choice", ["(A)", "(B)"]),
+        ("choice", ["b", "a"]),
+        ("choice", ["b", "C", "(d)", "a."]),
+        ("text", ["b", "a", "both"]),
         ("math", ["1/2", "2/3"]),
         ("math", ["3", r"\frac{1}{2}", "7"]),
         ("math", ["$x^2$", "5"]),
@@ -56,6 +71,40 @@ def test_several_kinds_in_one_task_are_told_of() -> None:
     assert kinds_of_tasks({"t": mixed}, "text")[1] == [], "declared"
     assert kinds_of_tasks({"t": ["7", *(f"word {i}" for i in range(10))]}, None)[1] == []
     assert kinds_of_tasks({"t": ["0123", "12", "12 a"]}, None)[1] == [], "codes"
+
+
+def test_labels_with_leading_zeros_are_told_of_with_the_remedy() -> None:
+    contest: dict[str, list[str | None]] = {"aime": ["204", "025", "113"], "sums": ["7", "12"]}
+    kinds, notes = kinds_of_tasks(contest, None)
+    assert kinds == {"aime": Kind("number"), "sums": Kind("number")}
+    (note,) = notes
+    assert "task 'aime': 1 of 3 labels begin with 0, as '025'" in note
+    assert "compared as numbers: '025' is '25'" in note
+    assert "--answers text" in note
+    kinds, notes = kinds_of_tasks({"towns": ["02134", "90210", None]}, None)
+    assert kinds == {"towns": Kind("text")}
+    (note,) = notes
+    assert "task 'towns': 1 of 2 labels begin with 0, as '02134'" in note
+    assert "compared as text: '02134' is not '2134'" in note
+    assert "--answers number" in note
+    assert kinds_of_tasks({"t": ["025", "7", "8"]}, "number")[1] == [], "declared"
+
+
+def test_a_label_with_leading_zeros_and_a_reply_without_are_one_candidate() -> None:
+    said = {"a": ("25", "The answer is 204."), "b": ("025", "It is 205.")}
+    records = [
+        Record(member=member, task="aime", document=str(k), name=str(k), prompt=f"Question {k}?",
+               labels=(label,), text=replies[k])
+        for member, replies in said.items()
+        for k, label in enumerate(("025", "204"))
+    ]  # fmt: skip
+    table = build_table(assemble(Logged(records=records, source="test"), name="x"))
+    rows = {(r["query_id"], r["member"]): r for r in table.to_arrow().to_pylist()}
+    answers = {key: (r["answer"], r["score"]) for key, r in rows.items()}
+    assert answers == {
+        ("aime/0", "a"): ("25", 1), ("aime/0", "b"): ("25", 1),
+        ("aime/1", "a"): ("204", 1), ("aime/1", "b"): ("205", 0),
+    }  # fmt: skip
 
 
 def test_what_says_nothing_of_open_questions_leaves_them_to_their_labels() -> None:
@@ -91,3 +140,5 @@ def test_a_few_odd_labels_among_numbers_are_named_with_the_remedy() -> None:
     (note,) = notes
     assert "39 of 40 labels are numbers, but not 'unknown'" in note
     assert "--answers" in note
+    _, (note,) = kinds_of_tasks({"sums": [*map(str, range(1, 39)), "025", "B"]}, None)
+    assert "39 of 40 labels are numbers, but not 'B'" in note

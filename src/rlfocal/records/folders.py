@@ -39,6 +39,7 @@ from rlfocal.records.schema import (
     misnamed,
     normalise_queries,
     normalise_responses,
+    required,
 )
 from rlfocal.records.synonyms import latency_unit
 
@@ -174,8 +175,9 @@ def read_queries(path: str | Path, *, answers: str | None = None) -> Questions:
     file, info = queries_in(path, answers=answers)
     queries = read_any(file, QUERIES, skip=())
     report_unknown(file, queries, QUERIES)
-    if not {"query_id", "id"} & set(queries.column_names) and "prompt" in queries.column_names:
-        queries = queries.append_column("query_id", _ids_of(queries["prompt"]))
+    if not {"query_id", "id"} & set(queries.column_names):
+        prompts = required(queries, "prompt", QUERIES, str(file))
+        queries = queries.append_column("query_id", _ids_of(prompts))
     queries = normalise_queries(queries, str(file))
     questions = canonical_queries(queries, info)
     try:

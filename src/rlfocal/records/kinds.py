@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from rlfocal.errors import nearest
@@ -27,7 +27,7 @@ NOT_OPEN = ("score only", "tool calls", "tool-calls")
 
 _SHAPE = re.compile(
     r"""(?x)
-    (?P<code> 0[0-9]+ ) | (?P<digits> -?[1-9][0-9]{0,17} ) | (?P<letter> \(?[A-Z][).]? )
+    (?P<code> 0[0-9]+ ) | (?P<digits> -?[1-9][0-9]{0,17} ) | (?P<letter> \(?[A-Za-z][).]? )
     | (?P<fraction> [+-]?\d+\s*/\s*\d+ )
     """
 )
@@ -41,6 +41,9 @@ _MIXED_SHARE = 0.1
 """Of the labels of a task, from which on numbers or letters among texts are no chance."""
 _FEW_ODD = 0.9
 """Of the labels of a task, from which on numbers are the rule and the others odd ones."""
+_CODE_DIGITS = 4
+"""Digits, from which on labels of one length with leading zeros are codes: postal codes, say, few
+of which begin with 0. Answers to contests (AIME: 000 to 999) have three."""
 
 
 class Kind(NamedTuple):
@@ -57,7 +60,8 @@ def kind_of(labels: Iterable[str | None]) -> str:
     """Find out the kind of open questions from their labels.
 
     A kind is found where every label is an answer of that kind as a whole: times, fractions,
-    dates, versions and codes are no numbers.
+    dates, versions and codes are no numbers. Digits with a 0 before them are codes where most
+    labels are such, or all have one length of four or more; a few among plain numbers are numbers.
 
     Args:
         labels: of one task; None where a query has none.
@@ -70,10 +74,10 @@ def kind_of(labels: Iterable[str | None]) -> str:
         return AS_THEY_ARE
     number = extractor("number").read
     shapes = [shape.lastgroup if (shape := _SHAPE.fullmatch(label)) else None for label in given]
-    if "code" in shapes:
+    if _has_codes(given):
         return "text"  # a postal code, say: 0123 is not 123
     plain = [
-        shape == "digits" or number(label) is not None
+        shape in ("digits", "code") or number(label) is not None
         for shape, label in zip(shapes, given, strict=True)
     ]
     if all(plain):
@@ -135,6 +139,8 @@ def kinds_of_tasks(
     for task, given in labels.items():
         name = of_task.get(task, "")
         kind = Kind(name, declared=True) if name in KINDS else Kind(kind_of(given))
+        if not kind.declared:
+            notes += _padded(task, given, kind.name)
         if kind == Kind("text"):
             notes += _mixed(task, given)
         if kind.name == "date":
@@ -143,21 +149,56 @@ def kinds_of_tasks(
     return found, notes
 
 
+def _has_codes(labels: Sequence[str]) -> bool:
+    """Whether digits with a 0 before them are codes among these labels, rather than numbers."""
+    padded = sum(map(_is_padded, labels))
+    if not padded:
+        return False
+    one_length = len({len(label) for label in labels}) == 1 and all(map(str.isdecimal, labels))
+    return 2 * padded > len(labels) or (one_length and len(labels[0]) >= _CODE_DIGITS)
+
+
+def _is_padded(label: str) -> bool:
+    return len(label) > 1 and label[0] == "0" and label.isascii() and label.isdecimal()
+
+
+def _padded(task: str, labels: Iterable[str | None], kind: str) -> list[str]:
+    """What a reader must know of numbers some of which have a 0 before them."""
+    given = [label.strip() for label in labels if label and label.strip()]
+    padded = [label for label in given if _is_padded(label)]
+    number = extractor("number").read
+    if not padded or any(number(label) is None for label in given):
+        return []
+    first, bare = padded[0], number(padded[0])
+    begun = f"task '{task}': {len(padded):,} of {len(given):,} labels begin with 0, as '{first}'; "
+    if kind == "number":
+        return [
+            f"{begun}all are compared as numbers: '{first}' is '{bare}'; where they are codes, say "
+            "that the answers are texts (`answers`, --answers text)"
+        ]
+    return [
+        f"{begun}all are compared as text: '{first}' is not '{bare}'; where they are numbers, say "
+        "so (`answers`, --answers number)"
+    ]
+
+
 def _mixed(task: str, labels: Iterable[str | None]) -> list[str]:
     """What a reader must know of texts many of which are numbers or letters of options."""
     given = [label.strip() for label in labels if label and label.strip()]
     shape = Counter(found.lastgroup for label in given if (found := _SHAPE.fullmatch(label)))
-    if "code" in shape or max(shape["digits"], shape["letter"]) < _MIXED_SHARE * len(given):
+    numbers, letters = shape["digits"] + shape["code"], shape["letter"]
+    has_codes = _has_codes(given) or 0 < numbers <= 2 * shape["code"]
+    if has_codes or max(numbers, letters) < _MIXED_SHARE * len(given):
         return []
-    if shape["digits"] >= _FEW_ODD * len(given):
-        odd = [label for label in given if not _SHAPE.fullmatch(label)]
+    if numbers >= _FEW_ODD * len(given):
+        odd = [label for label in given if not (label.isascii() and label.lstrip("-").isdecimal())]
         shown = ", ".join(f"'{label[:30]}'" for label in dict.fromkeys(odd[:3]))
         return [
-            f"task '{task}': {shape['digits']:,} of {len(given):,} labels are numbers, but not "
+            f"task '{task}': {numbers:,} of {len(given):,} labels are numbers, but not "
             f"{shown}{', ...' if len(odd) > 3 else ''}; so all are compared as text: '$5' is not "
             "'5'; mend those labels, or say that the answers are numbers (`answers`, --answers)"
         ]
-    told = ((shape["digits"], "numbers"), (shape["letter"], "letters"))
+    told = ((numbers, "numbers"), (letters, "letters"))
     parts = " and ".join(f"{n:,} are {what}" for n, what in told if n)
     return [
         f"task '{task}': of {len(given):,} labels {parts}, so its questions seem to be of several "

@@ -1,7 +1,8 @@
 """The letter that a label or an answer to a multiple-choice query stands for.
 
-Letters in all spellings, texts of options, and numbers of options where the data leave no doubt
-whether they count from 0 or from 1.
+Letters in all spellings, texts of options, numbers of options where the data leave no doubt
+whether they count from 0 or from 1, and in the end the one option that is the same number: files
+that were read as tables hold `1` for the option `1.0`, and the other way round.
 """
 
 from __future__ import annotations
@@ -36,6 +37,25 @@ def _exact(text: str, options: tuple[str, ...]) -> str | None:
     return OPTION_LETTERS[options.index(bare)] if options.count(bare) == 1 else None
 
 
+@lru_cache(maxsize=4096)
+def _values(options: tuple[str, ...]) -> dict[str, str]:
+    """Canonical number of an option → its letter; numbers that two options share are left out."""
+    number = extractor("number").read
+    found = [number(option) for option in options]
+    return {
+        value: letter
+        for value, letter in zip(found, OPTION_LETTERS, strict=False)
+        if value is not None and found.count(value) == 1
+    }
+
+
+def _by_value(text: str, options: tuple[str, ...]) -> str | None:
+    """The letter of the one option that is the same number."""
+    values = _values(options)
+    value = extractor("number").read(text) if values else None
+    return None if value is None else values.get(value)
+
+
 class OptionReader:
     """Reads labels and answers of queries with choices.
 
@@ -50,7 +70,9 @@ class OptionReader:
         length = pc.fill_null(pc.list_value_length(queries["choices"]), 0)
         self._n_options = np.asarray(length.to_numpy(), dtype=np.int64)
         self._base: dict[int, int] = {}
-        self._of_labels = self._bases(queries["label"].combine_chunks(), np.arange(len(self._task)))
+        labels, rows = queries["label"].combine_chunks(), np.arange(len(self._task))
+        self._valued = self._of_values(labels, rows)
+        self._of_labels = self._bases(labels, rows)
 
     def label(self, text: str, row: int) -> str | None:
         """Letter of a label; None where it is no option or in doubt."""
@@ -58,7 +80,9 @@ class OptionReader:
         if options is None:
             return None
         letter = _exact(text, options) or option_extractor(options).read(text)
-        return self._by_number(text, row, self._of_labels) if letter is None else letter
+        if letter is None:
+            letter = self._by_number(text, row, self._of_labels)
+        return _by_value(text, options) if letter is None else letter
 
     def answer(self, text: str, row: int) -> str | None:
         """Letter of a recorded answer; None where it is no option or in doubt."""
@@ -68,7 +92,7 @@ class OptionReader:
         reader = option_extractor(options)
         letter = _exact(text, options) or reader.read(text)
         if letter is None:
-            letter = self._by_number(text, row, self._base)
+            letter = self._by_number(text, row, self._base) or _by_value(text, options)
         return reader.extract(text) if letter is None else letter
 
     def learn(self, answers: pa.Array, row: NDArray[np.int64]) -> None:
@@ -93,12 +117,7 @@ class OptionReader:
         A 0 tells that they count from 0, the number of options that they count from 1. Both, or
         neither, leaves a doubt, and a number is no answer.
         """
-        if not self._n_options.any():
-            return {}
-        found = pc.fill_null(pc.match_substring_regex(texts, _INDEX), False)
-        is_number = np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
-        own = np.flatnonzero(is_number & (row >= 0))
-        own = own[self._n_options[row[own]] > 0]
+        own = self._numbers(texts, row)
         if not len(own):
             return {}
         value = pc.cast(pc.utf8_trim_whitespace(texts.take(pa.array(own))), pa.int64()).to_numpy()
@@ -109,6 +128,31 @@ class OptionReader:
             zero = bool((value[of_task] == 0).any())
             end = bool((value[of_task] == last[of_task]).any())
             beyond = bool((value[of_task] > last[of_task]).any())
-            if zero != end and not beyond:
+            if zero != end and not beyond and number not in self._valued:
                 bases[int(number)] = 0 if zero else 1
         return bases
+
+    def _numbers(self, texts: pa.Array, row: NDArray[np.int64]) -> NDArray[np.int64]:
+        """int64[K]: places of texts that may be numbers of options of their query."""
+        if not self._n_options.any():
+            return np.zeros(0, dtype=np.int64)
+        found = pc.fill_null(pc.match_substring_regex(texts, _INDEX), False)
+        is_number = np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+        own = np.flatnonzero(is_number & (row >= 0))
+        return own[self._n_options[row[own]] > 0]
+
+    def _of_values(self, labels: pa.Array, row: NDArray[np.int64]) -> frozenset[int]:
+        """Tasks whose labels are numbers each of which is an option's own value.
+
+        They would be so by chance alone, were they numbers of options.
+        """
+        own, others = set(), set()
+        for place in self._numbers(labels, row).tolist():
+            task = int(self._task[place])
+            if task in others:
+                continue
+            own.add(task)
+            options = self._options(place)
+            if options is None or _by_value(labels[place].as_py(), options) is None:
+                others.add(task)
+        return frozenset(own - others)

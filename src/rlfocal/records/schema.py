@@ -36,6 +36,7 @@ __all__ = [
     "normalise_queries",
     "normalise_responses",
     "remedy_for",
+    "required",
     "table_of",
     "with_signals",
 ]
@@ -209,17 +210,35 @@ def _normalise(table: pa.Table, columns: Mapping[str, Column], where: str) -> pa
     for name, column in columns.items():
         if table.column_names.count(name) > 1:
             raise RecordError(f"{where}: column '{name}' is there more than once; keep one")
-        if name in table.column_names:
-            arrays[name] = _cast(table[name], column.type, f"{where}: column '{name}'")
-        elif column.required:
-            raise RecordError(
-                f"{where}: column '{name}' is missing; columns found: "
-                + _listed(table.column_names)
-                + _hint(table.column_names, (name,), columns)
-            )
+        if column.required or name in table.column_names:
+            found = required(table, name, columns, where)
+            arrays[name] = _cast(found, column.type, f"{where}: column '{name}'")
         elif column.filled:
             arrays[name] = pa.nulls(table.num_rows, column.type)
     return pa.table(arrays)
+
+
+def required(
+    table: pa.Table, name: str, columns: Mapping[str, Column], where: str
+) -> pa.ChunkedArray:
+    """A column that has to be there.
+
+    Args:
+        table: any columns.
+        name: one of `columns`.
+        columns: `QUERIES` or `RESPONSES`.
+        where: how messages call the table: its file, say.
+
+    Raises:
+        RecordError: it is not there; what is there is named, with what was probably meant.
+    """
+    if name in table.column_names:
+        return table[name]
+    raise RecordError(
+        f"{where}: column '{name}' is missing; columns found: "
+        + _listed(table.column_names)
+        + _hint(table.column_names, (name,), columns)
+    )
 
 
 def table_of(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Column]) -> pa.Table:
@@ -259,6 +278,8 @@ def misnamed(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
     there = list(names)
     absent = [name for name in known if name not in there]
     near = {name: meant_by(name, absent) for name in there if name not in known}
+    if "label" in absent and near.get("answer", "") is None and "label" not in near.values():
+        near["answer"] = "label"  # beside questions, not beside replies
     return {name: meant for name, meant in near.items() if meant is not None}
 
 

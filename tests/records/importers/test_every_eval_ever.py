@@ -105,6 +105,100 @@ def test_options_that_are_numbers_are_meant_by_their_text(tmp_path: Path) -> Non
     assert (record.labels, record.answer) == (("B",), "C")
 
 
+COUNTS = ["1", "2", "3", "4"]
+
+
+def counted(reference: str, said: str, score: float, model: str = "our/a", **other: Any) -> Any:
+    """Return a line whose options are numbers, as in mathqa; the reply is an option's text."""
+    other = {"raw": "How many is one and one?", "choices": COUNTS} | other
+    return line(reference=[reference], reply=said, score=score, model_id=model,
+                answer_attribution=attributed(said), **other)  # fmt: skip
+
+
+def answers_of(data: Any) -> dict[tuple[str, str], str]:
+    return {(r["member"], r["query_id"]): r["answer"] for r in data.responses.to_pylist()}
+
+
+def test_numbers_of_options_among_options_that_are_numbers_are_found_by_the_scores(
+    tmp_path: Path,
+) -> None:
+    """lm-eval's converter gives the number of the right option and the text of the reply."""
+    rows = [counted("1", "2", 1.0), counted("1", "1", 0.0, "our/b")]
+    logged = read_every_eval_ever([write(tmp_path, rows)])
+    data = assemble(logged, name="x")
+    assert data.queries["label"].to_pylist() == ["B"]
+    assert answers_of(data) == {("our/a", "sums/1"): "B", ("our/b", "sums/1"): "A"}
+    assert any("sums: 2 references are numbers of options, from 0" in n for n in logged.notes)
+
+
+def test_texts_of_options_that_are_numbers_are_found_by_the_scores(tmp_path: Path) -> None:
+    rows = [counted("1", "1", 1.0), counted("1", "2", 0.0, "our/b")]
+    logged = read_every_eval_ever([write(tmp_path, rows)])
+    data = assemble(logged, name="x")
+    assert data.queries["label"].to_pylist() == ["A"]
+    assert answers_of(data) == {("our/a", "sums/1"): "A", ("our/b", "sums/1"): "B"}
+    assert any("sums: 2 references are texts of options" in n for n in logged.notes)
+
+
+def test_a_task_is_read_in_one_way_whatever_the_file_and_member(tmp_path: Path) -> None:
+    """b's own lines would tell nothing, or the wrong thing; most lines of the task decide."""
+    write(
+        tmp_path,
+        [counted("1", "2", 1.0), counted("0", "1", 1.0, sample_id="2", raw="How many is one?")],
+        "a",
+    )
+    write(
+        tmp_path,
+        [
+            counted("1", "3", 0.0, "our/b"),
+            counted("0", "2", 0.0, "our/b", sample_id="2", raw="How many is one?"),
+        ],
+        "b",
+    )
+    data = assemble(read_every_eval_ever([tmp_path]), name="x")
+    assert data.queries["label"].to_pylist() == ["B", "A"]
+    assert answers_of(data) == {
+        ("our/a", "sums/1"): "B", ("our/a", "sums/2"): "A",
+        ("our/b", "sums/1"): "C", ("our/b", "sums/2"): "B",
+    }  # fmt: skip
+
+
+def test_tasks_are_read_each_in_its_own_way(tmp_path: Path) -> None:
+    rows = [counted("1", "2", 1.0), counted("1", "1", 1.0, evaluation_name="more")]
+    found = {r.task: r.labels for r in read_every_eval_ever([write(tmp_path, rows)]).records}
+    assert found == {"sums": ("B",), "more": ("A",)}
+
+
+def test_other_questions_of_a_task_tell_how_its_references_are_read(tmp_path: Path) -> None:
+    """Scores 0 of third answers fit both; the number of a word among the options fits one."""
+    doubtful = counted("1", "3", 0.0)
+    words = line(**ANIMALS, reference=["1"], reply="hen", sample_id="2",
+                 answer_attribution=attributed("hen"))  # fmt: skip
+    texts = line(**ANIMALS, reference=["hen"], reply="hen", sample_id="2",
+                 answer_attribution=attributed("hen"))  # fmt: skip
+    for other, label in ((words, "B"), (texts, "A")):
+        found = list(read_every_eval_ever([write(tmp_path, [doubtful, other])]).records)
+        assert [r.labels for r in found] == [(label,), ("B",)]
+
+
+def test_in_doubt_lines_of_lm_eval_have_numbers_and_others_texts(tmp_path: Path) -> None:
+    logged = read_every_eval_ever([write(tmp_path, [counted("1", "3", 0.0)])])
+    assert [r.labels for r in logged.records] == [("A",)]
+    assert any("neither scores nor other references tell" in note for note in logged.notes)
+    row = counted("1", "3", 0.0, metadata={"lm_eval_metrics": "{}", "stop_reason": "stop"})
+    assert only(tmp_path, row).labels == ("B",)
+
+
+def test_scores_of_the_metric_that_counts_decide(tmp_path: Path) -> None:
+    rows = [
+        counted("1", "2", 0.0, evaluation_result_id="f1"),
+        counted("1", "2", 0.0, evaluation_result_id="f1", sample_id="2", raw="One more one?"),
+        counted("1", "2", 1.0, evaluation_result_id="acc"),
+    ]
+    (record,) = read_every_eval_ever([write(tmp_path, rows)]).records
+    assert record.labels == ("B",)
+
+
 def test_several_references(tmp_path: Path) -> None:
     any_of_them = only(tmp_path, line(**ANIMALS, reference=["hen", "cat"], reply="B"))
     assert (any_of_them.labels, any_of_them.by_score) == (("B", "C"), False)

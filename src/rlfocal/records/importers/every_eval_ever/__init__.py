@@ -1,20 +1,22 @@
 """Samples of every_eval_ever (`*_samples.jsonl`), and the run's description beside each.
 
-A sample has one line for each metric; one metric counts. Lines are read
-in `rows`. Source: evaleval/every_eval_ever 0.3.0, its schemas.
+A sample has one line for each metric; one metric counts. Lines are read in `rows`, and what their
+references mean is found out in `references`, over all files. Source: evaleval/every_eval_ever
+0.3.0, its schemas.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from rlfocal.errors import RecordError
-from rlfocal.records.importers.every_eval_ever.rows import record_of
+from rlfocal.records.importers.every_eval_ever.references import Line, numbered_tasks
+from rlfocal.records.importers.every_eval_ever.rows import line_of
 from rlfocal.records.importers.json_files import (
     Fields,
     LeftOut,
@@ -34,6 +36,23 @@ _STEM = re.compile(r"(_samples)?\.jsonl(\.gz|\.zst)?$")
 _SETTINGS = ("temperature", "top_p", "top_k", "max_tokens", "reasoning", "prompt_template")
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Lines of one file, task and metric.
+
+    Attributes:
+        time: of the run, as text.
+        settings: of the run.
+        lower: scores are better when lower.
+    """
+
+    task: str
+    time: str
+    settings: Mapping[str, str]
+    lower: bool
+    lines: Sequence[Line]
+
+
 _Graded = tuple[Record, Any]
 """A line's record, and its score as logged."""
 Metric = Annotated[
@@ -47,33 +66,47 @@ def read_every_eval_ever(paths: Sequence[Path], *, metric: Metric = None) -> Log
     left = LeftOut()
     expected = "samples of every_eval_ever (*_samples.jsonl)"
     files = left.files_under(paths, lambda f: _STEM.search(f.name), expected)
-    records = read_runs(files, lambda path: _read_file(path, metric, left), left)
+    found: dict[Path, list[_Group] | RecordError] = {}
+    for path in files:
+        try:
+            found[path] = _read_file(path, metric, left)
+        except RecordError as exc:
+            found[path] = exc  # told of with the others
+    groups = [g for own in found.values() if isinstance(own, list) for g in own]
+    numbered = numbered_tasks((line for g in groups if not g.lower for line in g.lines), left.notes)
+
+    def read(path: Path) -> list[Run]:
+        own = found[path]
+        if isinstance(own, RecordError):
+            raise own
+        return [run for group in own for run in _runs(group, numbered, path, left)]
+
+    records = read_runs(files, read, left)
     return Logged(records=records, source="every_eval_ever", notes=left.notes)
 
 
-def _read_file(path: Path, wanted: str | None, left: LeftOut) -> list[Run]:
-    groups: dict[str, dict[str, list[_Graded]]] = defaultdict(lambda: defaultdict(list))
+def _read_file(path: Path, wanted: str | None, left: LeftOut) -> list[_Group]:
+    tasks: dict[str, dict[str, list[Line]]] = defaultdict(lambda: defaultdict(list))
 
-    def parse(line: tuple[str, bytes]) -> tuple[str, _Graded] | None:
+    def parse(line: tuple[str, bytes]) -> tuple[str, Line] | None:
         row = Fields.of_line(line)
         task = row.text("evaluation_name")
         if row.optional_text("error"):
             left.add(f"{path.name}, {task}", "samples ended in an error (missing, not wrong)",
                      row.place)  # fmt: skip
             return None
-        score = row.object("evaluation").values.get("score")
         name = row.optional_text("evaluation_result_id") or ""
-        return name, (record_of(row, task=task), score)
+        return name, line_of(row, task=task)
 
-    for name, graded in left.read_rows(json_lines(path), parse, path.name):
-        groups[graded[0].task][name].append(graded)
-    if not groups:
+    for name, line in left.read_rows(json_lines(path), parse, path.name):
+        tasks[line.record.task][name].append(line)
+    if not tasks:
         raise RecordError(f"{path}: holds no sample that can be used")
     about = _description(path, left)
     times = (about.values.get(f"{event}_timestamp") for event in ("evaluation", "retrieved"))
     time = next((text for text in times if isinstance(text, str)), "")
-    runs = []
-    for task, metrics in groups.items():
+    groups = []
+    for task, metrics in tasks.items():
         metric = left.choose(
             dict.fromkeys(metrics, ()), "metric", wanted,
             task=task, place=f"{path}: {task}", usual=_COMPARING.search, said="lines of metric",
@@ -82,11 +115,23 @@ def _read_file(path: Path, wanted: str | None, left: LeftOut) -> list[Run]:
         lower = _object(result.get("metric_config")).get("lower_is_better") is True
         arguments = _object(_object(result.get("generation_config")).get("generation_args"))
         settings = settings_of({k: arguments[k] for k in _SETTINGS if k in arguments})
-        by_model: dict[str, list[Record]] = defaultdict(list)
-        for record in _judged(metrics[metric], lower, path, left):
-            by_model[record.member].append(record)
-        runs += [Run(path, model, task, time, settings, own) for model, own in by_model.items()]
-    return runs
+        groups.append(_Group(task, time, settings, lower, metrics[metric]))
+    return groups
+
+
+def _runs(group: _Group, numbered: Collection[str], path: Path, left: LeftOut) -> list[Run]:
+    by_number = group.task in numbered
+    graded = [
+        (line.numbered if by_number and line.numbered is not None else line.record, line.score)
+        for line in group.lines
+    ]
+    by_model: dict[str, list[Record]] = defaultdict(list)
+    for record in _judged(graded, group.lower, path, left):
+        by_model[record.member].append(record)
+    return [
+        Run(path, model, group.task, group.time, group.settings, own)
+        for model, own in by_model.items()
+    ]
 
 
 def _judged(group: Sequence[_Graded], lower: bool, path: Path, left: LeftOut) -> list[Record]:

@@ -1,7 +1,7 @@
 """One line of every_eval_ever's samples: what was asked and answered, to be graded again.
 
 Lines come from several tools' logs and differ with them. A reference is an option's letter
-(inspect_ai), its text (HELM) or its number (lm-eval), and the reply is the like. `is_correct` is
+(inspect_ai), its text (HELM) or its number (lm-eval), told apart in `references`. `is_correct` is
 "score above 0", and with several epochs every line of a sample has the mean over all of them as its
 score; so answers are compared with references, and such a mean is no line's own score.
 
@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rlfocal.records.importers.assembling import document_digest
+from rlfocal.records.importers.every_eval_ever.references import (
+    Line,
+    labels_by_number,
+    labels_by_text,
+    position,
+)
 from rlfocal.records.importers.json_files import Fields
 from rlfocal.records.importers.logged import Record, Told, option_name
 from rlfocal.records.importers.telling import count_of, finish_of
-from rlfocal.records.schema import OPTION_LETTERS
 
-__all__ = ["record_of"]
+__all__ = ["line_of"]
 
 _NOT_FOUND = (
     "[invalid]",  # lm-eval's filters
@@ -29,19 +35,19 @@ _NOT_FOUND = (
 _SEVERAL = re.compile(r"[A-Z](\s*,\s*[A-Z])+")
 """Several letters are no answer to a question with one right option."""
 _CUT_OFF = {"max_tokens", "model_length", "length"}
-_SOLUTION = "#### "
-"""What stands before the answer at the end of a worked solution."""
+_OF_LM_EVAL = "lm_eval_metrics"
+"""What its converter leaves in a line's metadata."""
 
 
-def record_of(row: Fields, *, task: str) -> Record:
-    """Make a record of a line.
+def line_of(row: Fields, *, task: str) -> Line:
+    """Make a record of a line, its references read both ways.
 
     Args:
         row: of a samples file.
         task: the record's.
 
     Returns:
-        The record, its score as logged, if in [0, 1].
+        Its records have the score as logged, if in [0, 1].
 
     Raises:
         RecordError: a field is missing or of another type.
@@ -51,19 +57,19 @@ def record_of(row: Fields, *, task: str) -> Record:
     options = tuple(asked.texts("choices"))
     references = [r for r in asked.texts("reference") if r.strip()]
     replies = _replies(row)
-    labels, meant = _labels(references, options)
+    (labels, meant), is_text = labels_by_text(references, options)
     said = _said(row, replies)
     found = said is not None and not said.strip().startswith(_NOT_FOUND) and bool(said.strip())
     answer = said if found and said is not None else None
     if answer is not None and options:
         found = _SEVERAL.fullmatch(answer.strip()) is None
-        position = _position(answer, options)
-        answer = None if position is None else option_name(position, options)
+        place = position(answer, options)  # replies are texts first, whatever the references are
+        answer = None if place is None else option_name(place, options)
     elif answer is not None and replies and answer.strip() == replies[0].strip():
         answer = None  # the whole reply: the answer is looked for in it
     metadata = row.object("metadata")
     epoch = metadata.name("epoch")  # where the tool says so
-    return Record(
+    record = Record(
         member=row.text("model_id"),
         task=task,
         document=document_digest(prompt, sorted(options), sorted(meant)),
@@ -82,6 +88,17 @@ def record_of(row: Fields, *, task: str) -> Record:
         latency_s=_seconds(row),
         truncated=metadata.name("stop_reason") in _CUT_OFF,
         told=_told(row, metadata),
+    )
+    numbered = None
+    if (by_number := labels_by_number(references, options)) is not None:
+        document = document_digest(prompt, sorted(options), sorted(by_number[1]))
+        numbered = replace(record, labels=by_number[0], document=document, by_score=False)
+    return Line(
+        record=record,
+        numbered=numbered,
+        is_text=is_text,
+        score=row.object("evaluation").values.get("score"),
+        from_lm_eval=_OF_LM_EVAL in metadata.values,
     )
 
 
@@ -115,37 +132,6 @@ def _said(row: Fields, replies: Sequence[str]) -> str | None:
         if item.values.get("is_terminal") is not False:
             extracted = item.optional_text("extracted_value")
     return extracted if extracted is not None else replies[0] if replies else None
-
-
-def _labels(
-    references: Sequence[str], options: tuple[str, ...]
-) -> tuple[tuple[str, ...], Sequence[str]]:
-    """Accepted answers, and what tells the document from others."""
-    if not options:
-        labels = [r.rpartition(_SOLUTION)[2].strip() or r for r in references]
-        return tuple(dict.fromkeys(labels)), references
-    positions = [_position(reference, options) for reference in references]
-    if not positions or None in positions:
-        return (), references
-    found = sorted({p for p in positions if p is not None})
-    texts = [options[p] for p in found]
-    if len(found) > 1 and all(r.strip() not in options for r in references):
-        return (), texts  # several letters: all of them together are right
-    return tuple(option_name(p, options) for p in found), texts
-
-
-def _position(text: str, options: Sequence[str]) -> int | None:
-    """The option that a text names: by its text, its letter, or its number from 0."""
-    text = text.strip()
-    stripped = [option.strip() for option in options]
-    if stripped.count(text) == 1:
-        return stripped.index(text)
-    if len(text) == 1 and text.upper() in OPTION_LETTERS:
-        place = OPTION_LETTERS.index(text.upper())
-        return place if place < len(options) else None
-    if text.isascii() and text.isdecimal() and int(text) < len(options):
-        return int(text)
-    return None
 
 
 def _score(row: Fields) -> float | None:

@@ -63,7 +63,7 @@ def read_bfcl(
         str | None, "BFCL's data folder (bfcl_eval/data), for the prompts."
     ] = None,
 ) -> Logged:
-    """Read results and scores of the Berkeley Function Calling Leaderboard."""
+    """Read results and scores of BFCL, the Berkeley Function Calling Leaderboard."""
     if questions is not None and not Path(questions).is_dir():
         raise ConfigError(f"--questions {questions}: is no folder; name BFCL's data folder")
     left = LeftOut()

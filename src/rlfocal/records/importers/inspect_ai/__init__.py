@@ -9,23 +9,28 @@ Files are read in `files`, samples in `samples`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from rlfocal.records.canonical import open_extractor
+from rlfocal.records.importers.extracting import readings, with_letter
 from rlfocal.records.importers.inspect_ai.files import InspectLog, open_log
 from rlfocal.records.importers.inspect_ai.samples import is_scored, plain, record_of
 from rlfocal.records.importers.json_files import Fields, LeftOut, shown
 from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.runs import Run, read_runs, settings_of
+from rlfocal.records.kinds import Kind
 
 __all__ = ["read_inspect"]
 
 _COMPARING = {"match", "includes", "exact", "pattern", "answer", "choice", "math"}
 """The tool's own scorers that compare a reply with a target; its others judge or grade."""
 _GRADING = {"f1", "model_graded_qa", "model_graded_fact", "perplexity"}
+_LOOKED_AT = 500
+"""Right replies of a run, at most, from which it is found out what an unknown scorer does."""
 _SETTINGS = ("model_generate_config", "model_args", "solver", "solver_args", "task_args",
              "model_base_url", "model_roles")  # fmt: skip
 
@@ -117,7 +122,22 @@ def _by_score(scorer: str | None, records: Sequence[Record]) -> bool:
         return True
     if name in _COMPARING or all(r.choices for r in records):
         return False
-    # an unknown scorer compares if what it extracted from right replies is mostly the target
-    right = [r for r in records if r.score == 1 and r.labels]
-    equal = [r for r in right if r.answer is not None and plain(r.answer) in map(plain, r.labels)]
-    return len(equal) * 2 < len(right)
+    # an unknown scorer compares if the answers of replies that it calls right are mostly the target
+    right = [r for r in records if r.score == 1 and r.labels][:_LOOKED_AT]
+    return 2 * sum(map(_reader(records), right)) < len(right)
+
+
+def _reader(records: Sequence[Record]) -> Callable[[Record], bool]:
+    """Says whether a record's answer, logged or found in the reply, is one of its labels."""
+    labels = [record.labels for record in records if record.choices is None]
+    reading = readings({"": labels}, None)[0][""]
+    reader = open_extractor(Kind(reading.kind, reading.day_first))
+
+    def is_label(record: Record) -> bool:
+        answer, _ = reading.read(with_letter(record))
+        given = {plain(label) for label in record.labels}
+        if reader is not None and record.choices is None:
+            given |= {reader.extract(label) or label for label in record.labels}
+        return answer is not None and (answer in given or plain(answer) in given)
+
+    return is_label

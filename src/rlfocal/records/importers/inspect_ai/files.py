@@ -4,7 +4,11 @@ An `.eval` file is a zip: `header.json` (`_journal/start.json` alone where the r
 and `samples/<id>_epoch_<n>.json`. Newer versions compress its members with Zstandard, zip method
 93, which `zipfile` cannot read before Python 3.14: such a member is taken raw and unpacked here.
 
-Source: UKGovernmentBEIS/inspect_ai, `EvalLog` and its recorders; files of 0.3.285 and older ones.
+The oldest samples have one `score`, which newer ones have among `scores` under the name of its
+scorer; they are given so.
+
+Source: UKGovernmentBEIS/inspect_ai, `EvalLog` and its recorders, `EvalSample.migrate_deprecated`;
+files of 0.3.285 and older ones.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,12 +50,30 @@ class InspectLog:
         Raises:
             RecordError: the samples cannot be read.
         """
+        return map(self._as_newer, self._stored())
+
+    def _stored(self) -> Iterator[Fields]:
         if zipfile.is_zipfile(self.path):
             return _members(self.path)
         return (
             Fields.of(value, f"{self.path}: samples[{i}]")
             for i, value in enumerate(self.header.items("samples"))
         )
+
+    def _as_newer(self, sample: Fields) -> Fields:
+        score = sample.values.get("score")
+        if score is None or sample.values.get("scores") is not None:
+            return sample
+        return Fields({**sample.values, "scores": {self._scorer: score}}, sample.place)
+
+    @cached_property
+    def _scorer(self) -> str:
+        """Name of the only scorer of an oldest log, as far as its results tell."""
+        results = self.header.object("results")
+        listed = results.values.get("scores")
+        said = [results.values.get("scorer"), *(listed if isinstance(listed, list) else ())]
+        names = (about.get("name") for about in said if isinstance(about, dict))
+        return next((name for name in names if isinstance(name, str) and name), "score")
 
 
 def open_log(path: Path) -> InspectLog:

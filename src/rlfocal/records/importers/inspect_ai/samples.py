@@ -3,9 +3,11 @@
 A score's `answer` is what the scorer extracted, or (match, includes, judges) the reply itself; its
 `explanation` is never read as an answer. After `multiple_choice(shuffle=...)` the log speaks of
 the original order of options, unless no letter was found in the reply: then the reply's letters
-are those of the shuffled order, so no letter is looked for in it.
+are those of the shuffled order, so no letter is looked for in it. Logs before 0.3.123 store no
+`completion`: there it is what the tool makes of the first choice's message.
 
-Source: UKGovernmentBEIS/inspect_ai, `EvalSample`, `Score`, `value_to_float`, scorer `choice`.
+Source: UKGovernmentBEIS/inspect_ai, `EvalSample`, `ModelOutput`, `ChatMessageBase.text`, `Score`,
+`value_to_float`, scorer `choice`.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ def record_of(
         RecordError: a field is missing or of another type.
     """
     output = sample.object("output")
-    reply = output.optional_text("completion")
+    reply = _reply(output, sample)
     judgement = Judgement() if scorer is None else _judged(sample, scorer, part, reply)
     prompt = _prompt(sample)
     options = tuple(sample.texts("choices")) or None  # agents' samples have an empty list
@@ -176,6 +178,23 @@ def _prompt(sample: Fields) -> str:
     if len(texts) == 1:
         return texts[0][1]
     return "\n\n".join(f"{role}: {text}" for role, text in texts if text)
+
+
+def _reply(output: Fields, sample: Fields) -> str | None:
+    """Text of a reply: stored, or of its first choice the texts without reasoning and images."""
+    stored = output.optional_text("completion")
+    if stored:
+        return _unfolded(stored, sample)
+    choices = output.objects("choices")
+    if not choices:
+        return "" if output.values else None
+    message = choices[0].object("message")
+    content = message.values.get("content")
+    if isinstance(content, str):
+        return _unfolded(clean(content), sample)
+    parts = message.objects("content")
+    texts = [p.optional_text("text") or "" for p in parts if p.values.get("type") in ("text", None)]
+    return "\n".join(_unfolded(text, sample) for text in texts)
 
 
 def _content(message: Fields, sample: Fields) -> str:
