@@ -10,6 +10,7 @@ import pytest
 from rlfocal.live.calls import called
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.types import JsonObject, Message, Response
+from rlfocal.records.calls import calls_in
 
 ADD = {
     "name": "add",
@@ -216,3 +217,17 @@ def test_an_id_of_a_result_whose_call_was_cut_away_is_taken() -> None:
     ):
         found = called(Question("Again.", history=history, extra=extra), reply)
         assert (found.reply.tool_calls[0]["id"] == "call_1") is is_kept
+
+
+def test_a_call_in_a_channel_of_its_own_is_one() -> None:
+    """As gpt-oss writes it where its server has no parser; without one, what it thinks is none."""
+    offered = {"tools": [{"type": "function", "function": {"name": "add"}}]}
+    thought = "<|channel|>analysis<|message|>I add.<|end|><|start|>assistant"
+    sent = "<|channel|>commentary to=functions.add <|constrain|>json<|message|>{}<|call|>"
+    question = Question("1 + 1 =", extra=JsonObject(offered))
+    found = called(question, Response(thought + sent))
+    assert found.answer == '[{"arguments":{},"name":"add"}]'
+    assert called(question, Response(thought)).answer != found.answer
+    shut = Question("1 + 1 =", extra=JsonObject(offered | {"tool_choice": "none"}))
+    assert called(shut, Response(thought + sent)).answer is None
+    assert calls_in(json.dumps(offered["tools"]), thought + sent) == found.answer

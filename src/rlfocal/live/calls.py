@@ -19,6 +19,7 @@ from rlfocal.live.state import Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.types import JsonObject, Response
 from rlfocal.records.answers.replies.cleaning import without_thinking
+from rlfocal.records.calls import spoken
 from rlfocal.toolcalls import (
     NO_CALL,
     Call,
@@ -64,16 +65,16 @@ def called(question: Question, reply: Response) -> Called:
     >>> found.answer, found.reply.tool_calls[0]["function"]["arguments"]
     ('[{"arguments":{"a":1},"name":"add"}]', '{"a": 1}')
     """
-    words = without_thinking(reply.text)
     if not reply.tool_calls and question.extra.get("tool_choice") == "none":
-        return Called(NO_CALL if words else None, reply)  # what it shows is no call
+        # What it shows is no call.
+        return Called(NO_CALL if without_thinking(reply.text) else None, reply)
     extractor = _extractor(tools_of(question))
     if extractor is None:
         return Called(_as_they_stand(reply), reply)
     if reply.tool_calls:
         reading = read_calls(reply.tool_calls, extractor.tools)
     else:
-        reading = read_text(words or "", extractor.tools, truncated=reply.finish == "length")
+        reading = read_text(spoken(reply.text), extractor.tools, truncated=reply.finish == "length")
     if reading.outcome is Outcome.NO_CALL:
         if _is_wanted(reading.calls, question.extra):
             return Called(NO_CALL, reply)

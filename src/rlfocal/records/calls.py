@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from rlfocal.errors import ConfigError, RecordError
 from rlfocal.records.answers.replies.cleaning import without_thinking
-from rlfocal.toolcalls import ToolCallExtractor
+from rlfocal.toolcalls import ToolCallExtractor, sends_call
 
-__all__ = ["TOOL_CALLS", "CallReader", "call_extractor", "calls_in"]
+__all__ = ["TOOL_CALLS", "CallReader", "call_extractor", "calls_in", "spoken"]
 
 TOOL_CALLS = "tool-calls"
 """What the kind of answers to such queries is called; their tasks have no kind beside it."""
@@ -35,7 +35,12 @@ def calls_in(tools: str, text: str, *, truncated: bool = False) -> str | None:
 
     None where there are none that can be made.
     """
-    return call_extractor(tools).extract(without_thinking(text) or "", truncated=truncated)
+    return call_extractor(tools).extract(spoken(text), truncated=truncated)
+
+
+def spoken(text: str) -> str:
+    """A reply without what is thought in it; a call that has a channel of its own stays."""
+    return text if sends_call(text) else without_thinking(text) or ""
 
 
 class CallReader:

@@ -15,6 +15,7 @@ from rlfocal.toolcalls.checking import Fault, Violation, violations
 from rlfocal.toolcalls.extractor import ToolCallExtractor
 from rlfocal.toolcalls.functions import Function, Tools, tools_from
 from rlfocal.toolcalls.parsing import Call, Outcome, Reading, read_calls, read_text, read_whole
+from rlfocal.toolcalls.parsing.channels import sends_call
 from rlfocal.toolcalls.schema import Schema
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "read_calls",
     "read_text",
     "read_whole",
+    "sends_call",
     "tools_from",
     "violations",
 ]

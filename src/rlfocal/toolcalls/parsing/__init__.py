@@ -2,16 +2,17 @@
 
 Three outcomes are told apart, since a vote needs each: calls; no call, said in prose or by an
 empty list; an attempt at a call that cannot be read. What counts is the whole reply, else what a
-reply marks (tags, code fences, a list in brackets, lines that are calls). Of these, what names a
-function offered, or can be nothing but a call, and cannot be read is an attempt, never guessed at.
-A function told of in a sentence is words, and so is JSON that calls nothing: an answer in JSON.
+reply marks (a model's own markup, code fences, a list in brackets, lines that are calls). Of these,
+what is in markup, names a function offered, or can be nothing but a call, and cannot be read is an
+attempt, never guessed at. A function told of in a sentence is words, and so is JSON that calls
+nothing: an answer in JSON.
 
-It knows the names of the functions and of their arguments, and nothing of types.
+It knows the names of the functions and of their arguments, and of types only what a text in a tag
+may stand for.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -19,9 +20,13 @@ from functools import partial
 from typing import NamedTuple
 
 from rlfocal.toolcalls.functions import Tools
-from rlfocal.toolcalls.parsing.invocations import Element, element_at, elements
+from rlfocal.toolcalls.parsing.channels import sent_calls
+from rlfocal.toolcalls.parsing.invocations import Element, element_at, elements, value_at
+from rlfocal.toolcalls.parsing.marks import ends_in_mark, stands_anywhere
+from rlfocal.toolcalls.parsing.markup import has_orphans, marked_calls
+from rlfocal.toolcalls.parsing.reader import Unreadable
 from rlfocal.toolcalls.parsing.shapes import Call, Place, calls_of, says_call
-from rlfocal.toolcalls.values import decoded, exact, is_nested_deeper, is_too_deep
+from rlfocal.toolcalls.values import decoded, is_nested_deeper
 
 __all__ = ["MAX_TEXT", "Call", "Outcome", "Reading", "read_calls", "read_text", "read_whole"]
 
@@ -30,18 +35,11 @@ MAX_TEXT = 1_000_000
 MAX_TRIES = 16
 """Places in a reply at which a list of calls is looked for; one with more is a program."""
 
-_TAG = re.compile(
-    r"""
-    <\|?(?:tool_calls?|function_calls?|tool_call_begin)\|?> | \[TOOL_CALLS\]
-    | <function=(?P<name>[\w.$-]{1,200})>
-    """,
-    re.VERBOSE,
-)
-_TAG_END = re.compile(r"</\w{1,20}>|<\|[\w/]{1,30}\|>")
 _SPECIAL = re.compile(r"<\|[\w/]{1,30}\|>|</?s>")
 """What separates the turns of a chat, and slips into replies."""
 _FENCE = re.compile(r"```[ \t]*+[\w+-]{0,20}+[ \t]*+\n?(.*?)```", re.DOTALL)
-_FENCED = re.compile(r"```[ \t]*+[\w+-]{0,20}+[ \t]*+\n?(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```[ \t]*+(?!tool_code\b)[\w+-]{0,20}+[ \t]*+\n?(.*?)```", re.DOTALL)
+"""A block of code, but for one in whose language to print is to call."""
 _LIST = re.compile(r"\[\s*+(?=[{\"'(]|[^\W\d][\w.$]{0,200}\s?\()|\{\s*+(?=[\"'])")
 _FOLLOWING = re.compile(r"[\s,;]*+(?=[\[{])")
 _LINE = re.compile(
@@ -72,7 +70,6 @@ _INVOKED = re.compile(
 )
 _SAID = re.compile(r"[\"'](?:name|function|tool)[\"']\s*+:\s*+[\"']([^\"'\s]{1,200})[\"']")
 _ARGUMENTS = re.compile(r"[\"'](?:arguments|parameters|args|params|input)[\"']\s*+:")
-_decoder = json.JSONDecoder(strict=False, parse_float=exact)
 
 
 class Outcome(StrEnum):
@@ -153,7 +150,7 @@ def read_text(text: str, tools: Tools, *, truncated: bool = False) -> Reading:
         return whole
     if not text.strip() or len(text) > MAX_TEXT:
         return _UNREADABLE
-    found = _tagged(text, tools, truncated=truncated)
+    found = _marked(text, tools, truncated=truncated)
     if found is None and "\\" in text:
         plain = _MARKED.sub(r"\1", text)
         calls = _whole(plain.strip(), tools) if plain != text else None
@@ -211,27 +208,20 @@ def _whole(
     return None if written is None else calls_of(written, tools, inner, at=at)
 
 
-def _tagged(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
-    """The calls within tags, each of which holds some."""
-    opened = [*_TAG.finditer(text)]
-    if not opened:
-        return None
-    found: list[Call] = []
-    ends = [*(tag.start() for tag in opened[1:]), len(text)]
-    for tag, end in zip(opened, ends, strict=True):
-        closed = _TAG_END.search(text, tag.end(), end)
-        if closed is None and truncated and end == len(text):
-            return _UNREADABLE
-        inner = text[tag.end() : end if closed is None else closed.start()].strip()
-        if not inner:
-            continue
-        if tag["name"]:
-            inner = f"{tag['name']} {inner}" if inner[:1] == "{" else ""
-        calls = _whole(inner, tools, at=Place.MARKED)
+def _marked(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
+    """The calls in a model's own markup; None where none is marked."""
+    try:
+        calls = sent_calls(text, tools, truncated=truncated)
         if calls is None:
-            return _UNREADABLE
-        found += calls
-    return _reading(found)
+            inner = partial(_whole, tools=tools, is_inner=True)
+            calls = marked_calls(text, tools, inner, truncated=truncated)
+    except Unreadable:
+        calls = None
+    else:
+        if calls is None:
+            return None
+    # What is within an answer in JSON is no call, unless it can be nothing else.
+    return None if _is_json(text.strip()) and not stands_anywhere(text) else _reading(calls)
 
 
 def _fenced(text: str, tools: Tools) -> Reading | None:
@@ -271,18 +261,10 @@ def _listed(text: str, tools: Tools, *, tries: int) -> Reading | None:
 
 def _list_at(text: str, start: int, tools: Tools) -> tuple[list[Call], int] | None:
     """The calls of the list or object that begins at a place, and where it ends."""
-    written: list[object]
-    try:
-        value, end = _decoder.raw_decode(text, start)
-    except (ValueError, RecursionError):  # no JSON, or thousands of brackets
-        read = element_at(text, start)
-        if read is None:
-            return None
-        written, end = [*read[0]], read[1]
-    else:
-        if is_too_deep(text[start:end]):
-            return None
-        written = value if isinstance(value, list) else [value]
+    read = value_at(text, start)
+    if read is None:
+        return None
+    written, end = read
     calls = calls_of(written, tools, partial(_whole, tools=tools, is_inner=True))
     return (calls, end) if calls and _are_offered(calls, tools) else None
 
@@ -302,9 +284,7 @@ def _are_offered(calls: list[Call], tools: Tools) -> bool:
 
 
 def _is_attempt(text: str, tools: Tools) -> bool:
-    """Whether a text that is no calls writes one all the same: as a whole, in a tag, in a line."""
-    if _TAG.search(text) is not None:
-        return True
+    """Whether a text that is no calls writes one all the same: as a whole, in a mark, in a line."""
     text = text.strip()
     written = _written(text) or []
     if any(
@@ -314,6 +294,8 @@ def _is_attempt(text: str, tools: Tools) -> bool:
         return True
     if _is_json(text):
         return False
+    if has_orphans(text) or ends_in_mark(text):
+        return True
     return (text[:1] in ("[", "{") and _begins_call(text, tools)) or _has_begun_line(text, tools)
 
 

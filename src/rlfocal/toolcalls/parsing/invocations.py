@@ -5,17 +5,20 @@ Values in place of calls are read, too: whether an object or a text says a call 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rlfocal.toolcalls.parsing.reader import Reader, Unreadable
-from rlfocal.toolcalls.values import JSON
+from rlfocal.toolcalls.values import JSON, exact, is_too_deep
 
-__all__ = ["Element", "Invocation", "element_at", "elements"]
+__all__ = ["Element", "Invocation", "element_at", "elements", "value_at"]
 
 _CALLED = re.compile(r"([^\W\d][\w$.-]{0,200})\s*+(?=[({])")
 _KEYWORD = re.compile(r"([^\W\d][\w$-]*|'[^'\\\n]{1,80}'|\"[^\"\\\n]{1,80}\")\s*[=:](?![=>:])")
+
+_decoder = json.JSONDecoder(strict=False, parse_float=exact)
 
 
 @dataclass
@@ -63,6 +66,23 @@ def element_at(text: str, start: int) -> tuple[list[Element], int] | None:
     except Unreadable:
         return None
     return found, reader.last_end
+
+
+def value_at(text: str, start: int) -> tuple[list[Element], int] | None:
+    """Read the JSON, or else the call, list or object, that begins at a place; a list is opened.
+
+    >>> value_at('so {"a": 1e400} it is', 3), value_at("{a: 'x'}", 0)
+    (([{'a': inf}], 15), ([{'a': 'x'}], 8))
+    """
+    if text[start : start + 1] not in ("[", "{"):
+        return element_at(text, start)
+    try:
+        value, end = _decoder.raw_decode(text, start)
+    except (ValueError, RecursionError):  # no JSON, or thousands of brackets
+        return element_at(text, start)
+    if is_too_deep(text[start:end]):
+        return None
+    return [*value] if isinstance(value, list) else [value], end
 
 
 class _Calls(Reader):

@@ -30,7 +30,9 @@ _EXPLICIT = ({"name", "arguments"}, {"name", "parameters"})
 """Keys of what is a call whatever its name."""
 _MARKING = ("tool_calls", "function_calls")
 _LISTS = (*_MARKING, "calls")
-_BESIDE = frozenset({"id", "type", "index", "call_id", "status", "caller", "thought", "reasoning"})
+_BESIDE = frozenset(
+    {"id", "type", "index", "call_id", "tool_call_id", "status", "caller", "thought", "reasoning"}
+)
 """Keys that may stand beside a name and its arguments, and say nothing of the call."""
 
 
