@@ -61,7 +61,9 @@ def test_python_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile("\n".join(blocks(page, "python")), name_of(page), "exec"), {"__name__": "page"})
+    exec(
+        compile("\n".join(blocks(page, "python")), name_of(page), "exec"), {"__name__": "__main__"}
+    )
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "py")], ids=name_of)
@@ -187,6 +189,14 @@ def test_settings_and_records_of_a_page_can_be_read(page: Path) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     targets = [link for link in LINK.findall(page.read_text("utf-8")) if "://" not in link]
     assert [t for t in targets if not (page.parent / t).exists()] == []
+
+
+def test_the_page_of_python_has_every_public_name() -> None:
+    page = (ROOT / "docs/reference/python.md").read_text("utf-8")
+    shown = {*re.findall(r"^::: (\S+)$", page, re.M)}
+    things = {name: getattr(rlfocal, name) for name in rlfocal.__all__ if name != "__version__"}
+    homes = {name: thing.__module__ for name, thing in things.items()}
+    assert [n for n, home in homes.items() if not {home, f"{home}.{n}"} & shown] == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -136,6 +136,16 @@ def test_without_failures_there_is_nothing_to_list(run: Run, tmp_path: Path) -> 
     assert "unknown member 'anne'; did you mean 'ann'?" in ran.err
 
 
+def test_an_export_of_failures_alone_says_where_they_are_listed(run: Run, tmp_path: Path) -> None:
+    with faulty([Fault("400", message=WORDS)] * 2) as stub:
+        assert run(*make(tmp_path, stub.base_url, n=2)).code == 3
+    db, out = tmp_path / "answers.db", tmp_path / "data"
+    ran = run("export", db, "-o", out)
+    assert (ran.code, out.exists()) == (2, False)
+    assert "nobody has answered any query (2 calls failed: rlfocal collect --failures" in ran.err
+    assert f"--db {db})" in ran.err
+
+
 def test_a_database_that_is_not_there_is_not_made(run: Run, tmp_path: Path) -> None:
     ran = run("collect", "--failures", "--db", tmp_path / "no.db")
     assert ran.code == 2

@@ -38,6 +38,44 @@ def test_help_names_every_verb(run: Run) -> None:
     assert all(f"\n  {verb} " in ran.out for verb in (*VERBS, "import", "keys"))
 
 
+@pytest.mark.parametrize("group", [[], ["import"], ["keys"], ["shadow"], ["blend"]], ids=str)
+def test_no_verb_is_cut_off_in_a_list_of_verbs(
+    run: Run, monkeypatch: pytest.MonkeyPatch, group: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, _, listed = run(*group, "--help").out.partition("\nCommands:\n")
+    assert listed
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+    assert max(map(len, listed.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["bench"], "error: missing argument 'DATA'; see rlfocal bench --help"),
+        (["bench", "demo", "--fold", "3"], "error: no such option: --fold (Possible options"),
+        (["keys", "ad"], "error: no such command 'ad'"),
+        (["--loud"], "error: no such option: --loud; see rlfocal --help"),
+    ],
+    ids=str,
+)
+def test_a_wrong_command_is_said_like_other_errors_below_its_usage(
+    run: Run, words: list[str], said: str
+) -> None:
+    ran = run(*words)
+    assert (ran.code, ran.out) == (2, "")
+    *usage, error = ran.err.splitlines()
+    assert usage[0].startswith("Usage: rlfocal")
+    assert error.startswith(said)
+
+
+def test_a_group_without_a_verb_shows_its_help(run: Run) -> None:
+    ran = run("keys")
+    assert ran.code == 2
+    assert "Commands:" in ran.err
+    assert "error" not in ran.err
+
+
 def test_help_loads_nothing_heavy() -> None:
     """But for `import TOOL`, whose options only its importer can name."""
     code = f"""

@@ -76,6 +76,14 @@ def test_logs_become_a_folder_that_can_be_inspected(run: Run, logs: Path, tmp_pa
     assert found["tasks"] == {"metals": 3}
 
 
+def test_one_member_alone_is_imported_with_a_warning(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("prompt,label,m\n1 + 1?,2,2\n2 + 1?,3,3\n")
+    ran = run("import", "table", tmp_path / "one.csv", "-o", tmp_path / "one")
+    assert ran.code == 0
+    assert "2 queries, 1 member (m)\nnote: one member alone is no pool" in ran.err
+    assert "next:" not in ran.err
+
+
 def test_a_data_set_is_replaced_only_on_request(run: Run, logs: Path, tmp_path: Path) -> None:
     out = tmp_path / "metals"
     assert run("import", "lm-eval", logs, "-o", out, "--name", "first").code == 0

@@ -99,8 +99,11 @@ def test_a_key_is_revoked_by_its_name_its_id_or_itself(run: Run) -> None:
         (["add", "x", "--expires", "2020-01-01"], "over already"),
         (["add", "x", "--db", "mysql://host/x"], "not known"),
         (["revoke", "mee"], "did you mean 'me'"),
-        (["list", "--db", "typo.db"], "no such database"),
-        (["revoke", "me", "--db", "sqlite:///typo.db"], "no such database"),
+        (["list", "--db", "typo.db"], "`rlfocal keys add NAME --db typo.db` makes one"),
+        (
+            ["revoke", "me", "--db", "sqlite:///typo.db"],
+            "`rlfocal keys add NAME --db typo.db` makes",
+        ),
     ],
     ids=lambda part: " ".join(part) if isinstance(part, list) else "",
 )

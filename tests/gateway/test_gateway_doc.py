@@ -16,6 +16,8 @@ import pytest
 
 from rlfocal.gateway.effects.rules import ClientRule
 from rlfocal.gateway.settings import GatewaySettings
+from rlfocal.gateway.store.keyfile import read_key_file
+from rlfocal.gateway.store.keys import make_plaintext
 from rlfocal.gateway.wire.body import Extension
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "gateway.md").read_text("utf-8")
@@ -64,7 +66,7 @@ def test_the_curl_commands_run(serve: Serve, tmp_path: Path) -> None:
 
 
 def test_limits_are_known_and_their_defaults_as_written() -> None:
-    (block,) = blocks("toml")
+    block, _ = blocks("toml")
     written = tomllib.loads(block)
     synthesiser = written.pop("synthesiser")
     assert isinstance(synthesiser, str)
@@ -73,6 +75,19 @@ def test_limits_are_known_and_their_defaults_as_written() -> None:
     assert {name: getattr(defaults, name) for name in written} == written
     for name in GatewaySettings.model_fields:
         assert re.search(rf"`?{name}\b", PAGE), f"{name} is not described"
+
+
+def test_the_file_of_keys_is_read(tmp_path: Path) -> None:
+    _, block = blocks("toml")
+    path = tmp_path / "keys.toml"
+    path.write_text(block)
+    (found,) = read_key_file(path, {"TEAM_A_KEY": make_plaintext()})
+    assert (found.key.name, found.key.limits.usd, found.key.limits.concurrency) == (
+        "team-a",
+        20,
+        16,
+    )
+    assert found.key.expires_at
 
 
 def test_every_field_of_the_extension_is_described() -> None:

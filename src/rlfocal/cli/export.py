@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from rlfocal.errors import ConfigError
 
 if TYPE_CHECKING:
     from rlfocal.records import Dataset
+    from rlfocal.records.database import FailureCounts
 
 __all__ = ["export"]
 
@@ -77,6 +79,8 @@ def _collected(
 
     with common.answers_in(url) as database:
         exported = Exported.of(database, members)
+        if not n_replies(exported):
+            raise ConfigError(_nobody_answered(database.failures(members=members), url))
         if format != "parquet" or n_replies(exported) <= _AT_ONCE:
             return exported.dataset(name)
         written = export_parts(exported, output, name=name, overwrite=overwrite)
@@ -85,6 +89,14 @@ def _collected(
         f"{written.n_responses} responses, in parts"
     )
     return None
+
+
+def _nobody_answered(failures: Sequence[FailureCounts], url: str) -> str:
+    shown = "URL" if "://" in url else url  # a server's URL holds a password
+    n = sum(each.n_left for each in failures)
+    failed = f"{n:,} call{'s' * (n != 1)} failed: rlfocal collect --failures --db {shown}"
+    asked = "rlfocal collect POOL.toml QUERIES asks them"
+    return f"nobody has answered any query ({failed if n else asked})"
 
 
 def _judged(url: str, members: tuple[str, ...] | None, name: str) -> Dataset:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ImportGroup", "bring_in", "recorded"]
 
+_WIDE = 55
+"""Characters for which `rlfocal import --help` has room beside a name."""
+
 
 class ImportGroup(TyperGroup):
     """One verb per importer, made when it is asked for: other commands load none of them."""
@@ -48,8 +51,18 @@ class ImportGroup(TyperGroup):
             add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
         )
         found = find_importer(cmd_name)
-        verb.command(cmd_name, help=found.summary)(_verb(found))
+        short = _in_short(found.summary)
+        verb.command(cmd_name, help=found.summary, short_help=short)(_verb(found))
         return typer.main.get_command(verb)
+
+
+def _in_short(summary: str) -> str:
+    """A summary for a line of `rlfocal import --help`: the part before its comma if it is long.
+
+    >>> _in_short("Read samples of a tool, graded again from whatever is there of its replies.")
+    'Read samples of a tool.'
+    """
+    return summary if len(summary) <= _WIDE else f"{summary.partition(',')[0].rstrip('.')}."
 
 
 def _verb(importer: Importer) -> Callable[..., None]:
@@ -118,9 +131,14 @@ def _import(
         answers=answers, tasks=common.split_names(task, "--task"),
         skip=common.split_names(skip, "--skip") or (), **options,
     )  # fmt: skip
+    found = f"{out}: {dataset.queries.num_rows:,} queries"
+    if len(dataset.members) == 1:
+        remark(f"{found}, 1 member ({dataset.members[0]})")
+        remark("note: one member alone is no pool: other verbs need the replies of at least 2")
+        return
     remark(
-        f"{out}: {dataset.queries.num_rows:,} queries, {len(dataset.members)} members "
-        f"({joined(dataset.members)}); next: rlfocal inspect {out}"
+        f"{found}, {len(dataset.members)} members ({joined(dataset.members)}); "
+        f"next: rlfocal inspect {out}"
     )
 
 

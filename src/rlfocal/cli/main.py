@@ -7,9 +7,10 @@ at their top, so that help is instant.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -34,8 +35,17 @@ VERBS = (
 )  # fmt: skip
 """Each is a function of its own name in the module of its own name."""
 
+SHORT = {
+    "quickstart": "From recorded answers, or live LLMs, to advice.",
+    "export": "Write collected answers as a data folder.",
+    "view": "Show a report in the browser.",
+}
+"""Of verbs whose first sentence is longer than a line of `rlfocal --help`."""
+
 USER_ERROR = 2
 INTERRUPTED = 130
+_UsageError: Any = typer.BadParameter.__bases__[0]
+"""What is raised of a wrong option or verb: typer has no public name for it."""
 
 
 class _Group(TyperGroup):
@@ -52,10 +62,16 @@ class _Group(TyperGroup):
 class _Verbs(_Group):
     """Runs a verb and turns what went wrong into a message."""
 
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        """Read what stands before the verb."""
+        with _usage_told():
+            return super().make_context(*args, **more)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; see the module for the exit codes."""
         try:
-            return super().invoke(ctx)
+            with _usage_told():
+                return super().invoke(ctx)
         except KeyboardInterrupt as exc:
             _say("interrupted")
             raise typer.Exit(INTERRUPTED) from exc
@@ -68,6 +84,21 @@ class _Verbs(_Group):
                 raise
             _say(" ".join([f"error: {exc}", *(f"({note})" for note in _notes(exc))]))
             raise typer.Exit(USER_ERROR) from exc
+
+
+@contextlib.contextmanager
+def _usage_told() -> Iterator[None]:
+    """Say what is wrong with a command as other errors are said, below its usage."""
+    try:
+        yield
+    except _UsageError as exc:
+        text = exc.format_message()
+        if not text.startswith("Usage:"):  # which is help, where there is no verb at all
+            text = f"error: {text[:1].lower()}{text[1:].rstrip('.')}"
+            if exc.ctx is not None:
+                text = f"{exc.ctx.get_usage()}\n{text}; see {exc.ctx.command_path} --help"
+        _say(text)
+        raise typer.Exit(USER_ERROR) from exc
 
 
 def _notes(exc: BaseException) -> list[str]:
@@ -111,19 +142,29 @@ blend = typer.Typer(
 app.add_typer(blend, name="blend")
 
 for verb in VERBS:
-    app.command(verb)(getattr(import_module(f"rlfocal.cli.{verb}"), verb))
-app.command("examine")(examine)
+    app.command(verb, short_help=SHORT.get(verb))(
+        getattr(import_module(f"rlfocal.cli.{verb}"), verb)
+    )
+app.command("examine", short_help="Let local models say how likely stored replies are.")(examine)
 app.command("serve")(serve)
 app.command("chat")(chat)
-importing.command("data")(recorded)
+importing.command("data", short_help="Put recorded answers into a database.")(recorded)
 keys.command("add")(keys_verbs.add)
 keys.command("list")(keys_verbs.list_keys)
 keys.command("revoke")(keys_verbs.revoke)
-keys.command("settle")(keys_verbs.settle)
-blend.command("train")(train_blend)
-shadow.command("learn")(shadow_verbs.learn)
-shadow.command("list")(shadow_verbs.list_policies)
-shadow.command("promote")(shadow_verbs.promote)
+keys.command("settle", short_help="Say what requests of a killed gateway came to.")(
+    keys_verbs.settle
+)
+blend.command("train", short_help="Train a policy that weighs the models of a blend.")(train_blend)
+shadow.command("learn", short_help="Learn a shadow from judged answers, and judge it.")(
+    shadow_verbs.learn
+)
+shadow.command("list", short_help="List policies, with what shadows would gain.")(
+    shadow_verbs.list_policies
+)
+shadow.command("promote", short_help="Let a shadow decide, if it is surely better.")(
+    shadow_verbs.promote
+)
 shadow.command("rollback")(shadow_verbs.rollback)
 
 
@@ -146,7 +187,7 @@ def _options(
     """Make several LLMs answer better than any one of them, at a known cost.
 
     DATA is a folder of recorded answers, or a built-in pool: "localpool" (real answers of small
-    local models) or "demo" (simulated).
+    local models), "localpool-readers" (the same with members that read them) or "demo" (simulated).
     """
 
 

@@ -29,7 +29,11 @@ def train(
     pool: common.Pool = None,
     members: common.Members = None,
     strategy: Annotated[
-        str, option(value="NAME", help="Any strategy that `rlfocal bench` compares.")
+        str,
+        option(
+            value="NAME",
+            help="Any strategy that `rlfocal bench` compares, points of comparison aside.",
+        ),
     ] = "rl-focal",
     settings: Annotated[
         list[str] | None,

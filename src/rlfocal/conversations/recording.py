@@ -57,6 +57,8 @@ class Spending:
     `cost_usd`, at most."""
     n_tokens: int = 0
     """Of an estimate: of prompts and replies."""
+    unpriced: set[str] = field(default_factory=set)
+    """Of an estimate: members that would be asked at a price that nobody knows."""
     given_up: dict[str, str] = field(default_factory=dict)
     """Members that are not asked any more, and why."""
     ended: str | None = None
@@ -280,6 +282,8 @@ class RecordingPool:
         n_tokens = n_prompt + request.max_tokens
         price = put.live.price
         cost_usd = None if price is None else price.of(n_prompt, request.max_tokens)
+        if price is None:
+            spending.unpriced.add(put.live.name)
         spending.n_made += 1
         spending.n_tokens += n_tokens
         spending.cost_usd += cost_usd or 0.0

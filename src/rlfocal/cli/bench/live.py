@@ -7,7 +7,7 @@ import contextlib
 import json as json_text
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
@@ -190,13 +190,14 @@ def _check_prices(live: LivePool, options: LiveOptions, table: ResponseTable) ->
         )
 
 
-def _figures(spending: Spending) -> dict[str, float]:
+def _figures(spending: Spending) -> dict[str, Any]:
     return {
         "n_calls": spending.n_made,
         "n_stored": spending.n_stored,
         "n_tokens": spending.n_tokens,
         "cost_usd": spending.cost_usd,
         "most_usd": spending.most_usd,
+        "unpriced": sorted(spending.unpriced),
     }
 
 

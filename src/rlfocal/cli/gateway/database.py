@@ -30,17 +30,22 @@ def gateway_in(url: str) -> AbstractContextManager[Store]:
     """A gateway's database, as of `common.opened_to_read`."""
     from rlfocal.gateway.store import read_store
 
+    shown = "URL" if "://" in url else url  # a server's URL holds a password
     return common.opened_to_read(
-        read_store, url, "database of a gateway; `rlfocal keys add NAME --db`"
+        read_store, url, f"database of a gateway; `rlfocal keys add NAME --db {shown}`"
     )
 
 
 def require(url: str, maker: str) -> None:
     """Refuse to make an empty database where one is looked for.
 
+    Args:
+        url: of the database.
+        maker: the command that makes one, up to its place.
+
     Raises:
         ConfigError: there is none.
     """
     path = url.removeprefix("sqlite:///")
     if "://" not in path and not Path(path).exists():
-        raise ConfigError(f"{path}: no such database; `rlfocal {maker}` makes one")
+        raise ConfigError(f"{path}: no such database; `rlfocal {maker} {path}` makes one")

@@ -124,7 +124,7 @@ def _show_equal_cost(result: BenchResult, title: str) -> None:
         print_table(
             cells,
             Column("learned", lambda cell: cell.strategy),
-            Column("budget", result.budget_label),
+            Column("budget", lambda cell: cell.label),
             Column("accuracy %", lambda cell: percent(cell.accuracy), spare=1),
             Column("best simple", lambda cell: cell.rival, left=True),
             Column("its accuracy %", lambda cell: percent(cell.rival_accuracy), spare=2),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rlfocal.cli.output.console import terminal
-from rlfocal.cli.output.tables import Column, print_table
+from rlfocal.cli.output.tables import Column, joined, print_table
 
 if TYPE_CHECKING:
     from rlfocal.bench.result import BenchResult
@@ -19,16 +19,23 @@ _WORDS = {
     "n_tokens": "tokens, with replies as long as may be",
     "cost_usd": "dollars, by these tokens",
     "most_usd": "dollars, at the very most",
+    "unpriced": "unpriced members",
 }
 
 
-def show_estimate(figures: Mapping[str, float]) -> None:
-    """Say what conversations may come to."""
+def show_estimate(figures: Mapping[str, Any]) -> None:
+    """Say what conversations may come to; dollars are without what unpriced members cost."""
     print_table(
-        list(figures.items()),
-        Column("conversations", lambda row: _WORDS[row[0]]),
-        Column("", lambda row: f"{row[1]:,.4f}" if row[0].endswith("usd") else f"{row[1]:,.0f}"),
+        [(name, value) for name, value in figures.items() if value != []],
+        Column("conversations", lambda row: _WORDS[row[0]], prose=True),
+        Column("", lambda row: _figure(*row), prose=True),
     )
+
+
+def _figure(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return joined(value)
+    return f"{value:,.4f}" if name.endswith("usd") else f"{value:,.0f}"
 
 
 def show_live(result: BenchResult) -> None:

@@ -50,8 +50,8 @@ def _show_members(found: Readings) -> None:
         ),
         Column("does", lambda one: one.form or None, left=True),
         Column("accuracy %", lambda one: percent(one.accuracy)),
-        Column(f"alone, {unit}", lambda one: _price(one.price, found.cost_unit), spare=2),
-        Column(f"in all, {unit}", lambda one: _price(one.full_price, found.cost_unit), spare=1),
+        Column(f"{unit} alone", lambda one: _price(one.price, found.cost_unit), spare=2),
+        Column(f"{unit} in all", lambda one: _price(one.full_price, found.cost_unit), spare=1),
         title="Who reads whom, and the price of a call alone and with all whom it waits for",
     )
 
