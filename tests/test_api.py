@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytest
 from demo_pool import demo_pool
 
 import rlfocal
+from rlfocal.deliberation.replay import replay
 from rlfocal.pool.stub import StubServer
 
 Asked = tuple[Path, StubServer]
@@ -191,6 +192,23 @@ def test_settings_are_checked_before_anything_is_read() -> None:
         rlfocal.train("no such folder", "agrement")
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, None])
+def test_a_seed_that_is_none_is_named_before_anything_is_read(seed: Any) -> None:
+    with pytest.raises(rlfocal.ConfigError, match="seed must be a whole number"):
+        rlfocal.train("no such folder", "topla", seed=seed)
+    with pytest.raises(rlfocal.ConfigError, match="seed must be a whole number"):
+        rlfocal.independence("no such folder", seed=seed)
+
+
+def test_what_cannot_be_trained_on_these_data_is_said_as_documented() -> None:
+    rows = [{"prompt": "The same?", "label": "7", "a": "7", "b": str(n % 2 + 6)} for n in range(60)]
+    for name in ("rl-focal", "posterior-threshold", "rl-focal-paper", "best-of"):
+        with pytest.raises(rlfocal.NotApplicable):
+            rlfocal.train(rows, name, holdout=0)
+    with pytest.raises(rlfocal.ConfigError, match="n_calls must lie in"):
+        rlfocal.train(rows, "routed-vote", settings={"n_calls": 9}, holdout=0)
+
+
 def test_one_question_opens_the_members_and_closes_them(
     checkpoint: rlfocal.Checkpoint, pool: Asked
 ) -> None:
@@ -204,6 +222,21 @@ def test_inside_a_block_members_stay_open(checkpoint: rlfocal.Checkpoint, pool: 
     with rlfocal.Ensemble(checkpoint, pool[0]) as ensemble:
         first, second = (ensemble.ask(f"{n} + 2 =", task="x").text for n in range(2))
     assert first == second == "The answer is (B)."
+
+
+def test_questions_are_of_one_stream_within_a_block_and_without(pool: Asked) -> None:
+    # It asks one that the place in the stream decides.
+    checkpoint = rlfocal.train("demo", "random", holdout=0)
+    ensemble = rlfocal.Ensemble(checkpoint, pool[0])
+    choices = ["a wren", "a trout"]
+    asked = [ensemble.ask("Which is a fish?", choices).trace.calls[0].member for _ in range(6)]
+    with ensemble:
+        asked += [ensemble.ask("Which?", choices).trace.calls[0].member for _ in range(6)]
+    places = np.arange(12)
+    table = checkpoint.table(rlfocal.demo_dataset()).take(places)
+    expected = replay(checkpoint.strategy, table).asked.argmax(axis=1)
+    assert asked == [checkpoint.description.members[n] for n in expected]
+    assert len(set(asked)) > 1
 
 
 def test_from_asynchronous_code_many_at_once(checkpoint: rlfocal.Checkpoint, pool: Asked) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,3 +63,31 @@ def test_conversations_by_name() -> None:
     assert all(each.paper for each in conversations(None))
     with pytest.raises(ConfigError, match="unknown conversation 'debate'"):
         conversations(["debate"])
+
+
+def test_a_reply_that_has_run_wild_selects_nobody() -> None:
+    many = "1" * 5000
+    assert chosen(f"Replies {many}", 1, 4) is None
+    assert chosen(f"Replies 2 and {many}", 2, 4) is None
+    assert ratings(f"Rating of reply {many}: 3", 2) == (0.5, 0.5)
+    for best in ("[" * 5000 + "]" * 5000, "[" * 200_000 + "]" * 200_000, f"[{many}, 2]"):
+        assert json_verdict(f'{{"best": {best}, "end": false}}', 2, 3) is None
+    assert json_verdict('{"best": [true, 2], "end": false}', 2, 3) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Rating of reply 1" + ":" * 200_000,
+        "{" * 200_000,
+        "1" * 200_000,
+        "Rating of reply 1\n" * 9999,
+    ],
+)
+def test_reading_what_has_run_wild_takes_no_time(text: str) -> None:
+    started = time.process_time()
+    chosen(text, 1, 4)
+    ratings(text, 4)
+    without_ratings(text)
+    json_verdict(text, 1, 4)
+    assert time.process_time() - started < 2

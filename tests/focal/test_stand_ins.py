@@ -100,6 +100,20 @@ def ruled(strategy: RlFocal, name: str) -> RlFocal:
     return RlFocal(CONFIG).assemble(strategy.fitted_pool_, strategy.decider_, fallback)
 
 
+def test_another_decider_acts_where_it_has_learned_and_nowhere_else(fitted: RlFocal) -> None:
+    prices = fitted.dials
+    live = ruled(fitted, "stacking")
+    learned = {
+        float(np.float32(prices[5])): {prices[5]},  # as a log has it
+        float(np.sqrt(prices[5] * prices[6])): {prices[5], prices[6]},
+        0.0: {0.0},
+    }
+    for price, expected in learned.items():
+        shadow = live.with_decider(live.decider_, [price])
+        found = {v.price for v in shadow.fallback_.verdicts if v.chosen == LEARNED}
+        assert found == expected
+
+
 def test_a_rival_decides_by_chances_that_are_sure(fitted: RlFocal, table: ResponseTable) -> None:
     view = reveal(table, np.arange(20), np.zeros((20, 4), dtype=bool))
     rival = ruled(fitted, "stacking")

@@ -11,8 +11,8 @@ import pytest
 from rlfocal.checkpoint.unlabelled import start_without_labels
 from rlfocal.deliberation.trace import Round
 from rlfocal.live import Answer, LiveEnsemble
-from rlfocal.live.answer import Limits, Listener
 from rlfocal.live.calls import as_many_call
+from rlfocal.live.given.answer import Limits, Listener
 from rlfocal.live.state import Faulty, Reply
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LivePool

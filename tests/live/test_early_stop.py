@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -9,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlfocal.deliberation.base import Base, OneRound
+import rlfocal
+from rlfocal.deliberation.base import Acting, Base, OneRound
+from rlfocal.deliberation.protocol import Spec
+from rlfocal.deliberation.registry import create_strategy
+from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.live.early_stop import is_last, outcome_is_fixed
 from rlfocal.live.state import QueryState, Reply
-from rlfocal.records import BoolArray, Calibration, FloatArray
+from rlfocal.records import BoolArray, Calibration, FloatArray, ResponseTable
 
 N = 5
 NO_SCORES = Calibration(np.zeros((1, N)), np.zeros((1, N, 26)), np.zeros(N, dtype=bool))
@@ -33,7 +38,9 @@ class Vote(OneRound):
 
     def fuse(self, view: View) -> FloatArray:
         self.looks += 1
-        return np.asarray((view.support * self._weights[None, :, None]).sum(axis=1))
+        votes = (view.support * self._weights[None, :, None]).sum(axis=1)
+        # Probabilities are not negative; a vote may be.
+        return np.asarray(np.exp(votes / 10) * view.available, dtype=np.float32)
 
 
 def state(answers: list[str | None], *, n_options: int = 3) -> QueryState:
@@ -75,6 +82,86 @@ def test_weights_count_and_not_heads() -> None:
     assert fixed(heavy, state(["A", "A", "A", "A"]), [4])
 
 
+def test_a_vote_that_counts_against_its_candidate_may_change_the_outcome() -> None:
+    # Alone neither pending member does; together, one by saying B and one by saying A.
+    contrary = Vote(np.array([1.63, 1.58, 1.54, 3.65, -2.3], np.float32))
+    seen = state(["A", "A", "A"], n_options=4)
+    assert not fixed(contrary, seen, [3, 4])
+    seen.put(3, Reply(("B",), cost=1.0))
+    seen.put(4, Reply(("A",), cost=1.0))
+    assert contrary.fuse(seen.view())[0].argmax() == 1
+
+
+class OnlyHelps(Vote):
+    """Says of itself what it is."""
+
+    @property
+    def votes_only_help(self) -> bool:
+        return True
+
+
+def test_many_who_are_silent_are_only_tried_out_where_votes_do_more_than_help() -> None:
+    n, seen = 12, ["A"] * 7
+    nothing = np.zeros(0, np.float32)
+    scores = Calibration(np.zeros((1, n)), np.zeros((1, n, 26)), np.zeros(n, dtype=bool))
+    made = QueryState(n, scores, task=0, features=nothing, n_options=4)
+    for member, answer in enumerate(seen):
+        made.put(member, Reply((answer,), cost=1.0))
+    pending = list(range(7, n))
+    assert not fixed(Vote(np.ones(n, np.float32)), made, pending)
+    assert fixed(OnlyHelps(np.ones(n, np.float32)), made, pending)
+
+
+def test_a_reply_that_may_share_its_vote_out_is_only_foreseen_where_votes_only_help() -> None:
+    weights, seen = np.ones(N, np.float32), state(["A", "A", "A"])
+    for kind, expected in ((Vote, False), (OnlyHelps, True)):
+        assert outcome_is_fixed(kind(weights), seen, [3, 4], shares=True) is expected
+    seen.put(3, Reply(("A",), cost=1.0))
+    assert not outcome_is_fixed(Vote(weights), seen, [4], shares=True)
+
+
+class StandsIn(Vote):
+    """Acts for another, which decides once a member has failed."""
+
+    def __init__(self, weights: FloatArray, other: Vote) -> None:
+        super().__init__(weights)
+        self._other = other
+
+    @property
+    def acting(self) -> Acting:
+        return Acting("stand-in", "", stands_in=True)
+
+    def alone(self) -> Vote:  # type: ignore[override]
+        return self._other
+
+
+def test_whoever_decides_once_a_member_has_failed_has_to_agree() -> None:
+    even, last = np.ones(N, np.float32), np.array([0, 0, 0, 5, 0], np.float32)
+    seen = state(["A", "A", "A", "B"])
+    assert fixed(StandsIn(even, Vote(even)), seen, [4])
+    assert not fixed(StandsIn(even, Vote(last)), seen, [4])
+
+
+def voted(accuracy: Sequence[float]) -> ResponseTable:
+    """Choices of four, answered by members that are right so often."""
+    rng, rows = np.random.default_rng(1), []
+    for q in range(300):
+        right = int(rng.integers(4))
+        row = {"prompt": f"Which is number {q}?", "choices": list("abcd"), "label": "ABCD"[right]}
+        for m, share in enumerate(accuracy):
+            wrong = (right + int(rng.integers(1, 4))) % 4
+            row[f"m{m}"] = "ABCD"[right if rng.random() < share else wrong]
+        rows.append(row)
+    return rlfocal.read_table(rows)
+
+
+@pytest.mark.parametrize("name", ["weighted-vote", "one-coin", "plurality", "static-subset"])
+def test_votes_of_members_worse_than_chance_do_more_than_help(name: str) -> None:
+    for accuracy, expected in (((0.8,) * N, True), ((0.7, 0.7, 0.7, 0.9, 0.02), False)):
+        fitted = create_strategy(Spec(name, {})).fit(voted(accuracy), rng=np.random.default_rng(0))
+        assert fitted.votes_only_help is (expected or name in ("plurality", "static-subset"))
+
+
 class Reading(Vote):
     """What its votes weigh may depend on the texts of replies."""
 
@@ -98,19 +185,26 @@ def test_nothing_is_fused_where_too_few_have_spoken() -> None:
 @given(
     answers=st.lists(st.sampled_from(["A", "B", "C", None]), min_size=1, max_size=N - 1),
     rest=st.lists(st.sampled_from(["A", "B", "C", None]), min_size=N, max_size=N),
-    weights=st.lists(st.integers(1, 4), min_size=N, max_size=N),
+    weights=st.lists(st.integers(-3, 4), min_size=N, max_size=N),
+    n_options=st.sampled_from([3, 0]),
 )
 def test_a_settled_vote_is_not_changed_by_whatever_follows(
-    answers: list[str | None], rest: list[str | None], weights: list[int]
+    answers: list[str | None], rest: list[str | None], weights: list[int], n_options: int
 ) -> None:
     vote = Vote(np.array(weights, np.float32))
-    seen = state(answers)
+    seen = state(answers, n_options=n_options)
     if not fixed(vote, seen, list(range(len(answers), N))):
         return
-    before = vote.fuse(seen.view())[0].argmax()
+    before = given_by(vote, seen)
     for n in range(len(answers), N):
         seen.put(n, Reply((rest[n],), cost=1.0))
-    assert vote.fuse(seen.view())[0].argmax() == before
+    assert given_by(vote, seen) == before
+
+
+def given_by(vote: Vote, seen: QueryState) -> str | None:
+    view = seen.view()
+    slot = best_answer(view.available, decided(vote, view).answer)[0][0]
+    return None if slot < 0 else seen.candidates[slot]
 
 
 def test_views_of_different_width_are_stacked() -> None:

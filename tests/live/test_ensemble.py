@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from stub_pool import pool_file
 
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.deliberation.view import Decision, View
 from rlfocal.deliberation.wrapper import Wrapper
 from rlfocal.errors import ConfigError, NobodyAnswered
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
+from rlfocal.live.ensemble import members_for
 from rlfocal.live.replies import record_of
 from rlfocal.pool.asking.prompting import request_for
+from rlfocal.pool.building import LivePool
 from rlfocal.pool.member import MemberSettings
+from rlfocal.pool.settings import read_pool
 from rlfocal.pool.stub import Fault, Said, prompt_of
 from rlfocal.pool.types import Message, Response
 
@@ -233,6 +238,32 @@ def test_a_synthesis_is_written_by_one_member_from_fenced_replies(
     assert mark not in sent[0]
 
 
+@pytest.mark.parametrize(
+    ("written", "failure"),
+    [
+        (Said("In one: it is Par", finish="length"), "malformed"),
+        (Said("<think>They say Paris, and one says"), "empty"),
+        (Said("<think>Let me see", finish="length"), "empty"),
+    ],
+)
+def test_a_synthesis_that_is_not_whole_leaves_the_answer_as_it_is(
+    vote: Checkpoint, live: Live, written: Said, failure: str
+) -> None:
+    def says(body: Mapping[str, Any]) -> Said:
+        said = in_words(body)
+        return written if said.text.startswith("In one: ") else said
+
+    query = Question("What is the capital of France?")
+    act = lambda e: e.answer(query, synthesiser="plain")  # noqa: E731
+    answer = live(vote, act, says=says, answers="open")
+    assert answer.text in WORDS.values()
+    assert answer.finish == "stop"
+    call = answer.trace.synthesis
+    assert call is not None
+    assert (call.failure, call.cost, call.text) == (failure, 1.0, written.text)
+    assert "the synthesis" in str(call.detail)
+
+
 def test_mistakes_are_named_before_anybody_is_asked(checkpoint: Checkpoint, live: Live) -> None:
     for change, message in [
         ({"price": 7.0}, "price: "),
@@ -299,3 +330,13 @@ def test_cached_tokens_of_samples_add_up_where_their_prompts_are_known() -> None
     assert cached((10, 0)) == 0
     assert cached((10, None)) is None
     assert cached((10, 8), (None, 9)) is None
+
+
+def test_requests_led_by_copies_are_of_one_stream(vote: Checkpoint, tmp_path: Path) -> None:
+    settings = read_pool(pool_file(tmp_path, "http://127.0.0.1:9/v1"))
+    pool = LivePool(settings, members_for(vote, settings))
+    ensemble = LiveEnsemble(vote, pool.members)
+    begun = [ensemble.led_by(vote.strategy).begin(SUM) for _ in range(3)]
+    begun.append(ensemble.begin(SUM))
+    views = [one._new_state(np.inf).view() for one in begun]
+    assert [int(view.position[0]) for view in views] == [0, 1, 2, 3]

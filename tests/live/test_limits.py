@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 from rlfocal.checkpoint import Checkpoint
 from rlfocal.errors import NobodyAnswered
 from rlfocal.focal.rl_focal import RlFocal
+from rlfocal.gateway.backends.ensemble import EnsembleBackend
 from rlfocal.live import Answer, Limits, Listener, LiveEnsemble, Question
+from rlfocal.online.exploring import Exploration
 from rlfocal.pool.stub import Fault, Said
 from rlfocal.strategies.verdicts import Candidate
 from rlfocal.strategies.voting import Plurality
@@ -55,6 +58,34 @@ def test_no_call_is_made_that_could_pass_the_dollars(
     # ones before it did cost.
     assert answer.trace.usd + answer.trace.uncertain_cost_usd <= max_usd
     assert len(answer.trace.rounds[0].asked) < 4 or most <= max_usd
+
+
+@pytest.mark.parametrize("max_usd", [np.inf, 0.002])
+def test_a_request_that_money_has_cut_teaches_nothing(
+    learned: Checkpoint, live: Live, max_usd: float
+) -> None:
+    async def act(ensemble: LiveEnsemble) -> list[tuple[Answer, Any]]:
+        done = []
+        for number, query in enumerate([SUM, CHOICE] * 4):
+            chat: Any = SimpleNamespace(question=query, rules=SimpleNamespace(have_bars=False))
+            backend = EnsembleBackend(
+                ensemble, ensemble.strategy, chat, synthesiser=None,
+                exploration=Exploration(epsilon=0.6, seed=5).of_request(str(number)),
+            )  # fmt: skip
+            done.append((await backend.run(60, max_usd, None), backend.episode()))
+        return done
+
+    kept = 0
+    for answer, episode in live(learned, act, price=0.02, edit=priced):
+        is_cut = "dollars" in answer.trace.stopped
+        kept += episode is not None
+        assert not (is_cut and episode is not None)
+        for asked, part in zip(
+            episode["decisions"] if episode else (), answer.trace.rounds, strict=False
+        ):
+            names = [learned.description.members[n] for n in asked[0]]
+            assert names == [call.member for call in part.asked]
+    assert kept == 8 if max_usd == np.inf else kept < 8
 
 
 def test_where_no_call_is_affordable_nobody_is_asked(learned: Checkpoint, live: Live) -> None:

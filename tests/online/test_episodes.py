@@ -15,6 +15,7 @@ from rlfocal.focal.rl_focal import RlFocal
 from rlfocal.online.decisions import batch
 from rlfocal.online.episodes import Episode
 from rlfocal.online.exploring import Exploration, log_replay
+from rlfocal.readers import ReaderInfo, Reads
 from rlfocal.records import ResponseTable
 
 EXPLORING = Exploration(epsilon=0.7, seed=3)
@@ -172,3 +173,34 @@ def test_of_replies_an_episode_keeps_how_they_were_judged(pool):
         assert not back.states.replies.present[~back.states.asked].any()
         there, here = (reading.log_policy(e.states)[0] for e in (episode, back))
         np.testing.assert_array_equal(there, here)
+
+
+def test_only_what_was_done_as_decided_is_carried_out(episodes):
+    assert all(episode.is_carried_out() for episode in episodes)
+    one = next(e for e in episodes if len(e.states) > 2 and not e.wanted[-1].any())
+    other = one.wanted.copy()
+    other[0] = np.roll(other[0], 1)
+    replaced = dataclasses.replace(one, wanted=other)  # another was asked in its place
+    more = one.wanted.copy()
+    more[-1] = ~one.states.asked[-1]
+    cut = dataclasses.replace(one, wanted=more)  # nobody was asked at the end, for want of money
+    both = one.wanted.copy()
+    both[0] = True
+    dropped = dataclasses.replace(one, wanted=both)  # too dear together
+    stopped = one.wanted.copy()
+    stopped[0] = False
+    gone_on = dataclasses.replace(one, wanted=stopped)
+    for changed in (replaced, cut, dropped, gone_on):
+        assert not changed.is_carried_out()
+
+
+def test_whom_a_reader_reads_is_asked_with_it(episodes):
+    reads = Reads(("a", "b", "c", "d"), {"d": ReaderInfo(reads=["a", "b"])})
+    one = episodes[0]
+    states = one.states.take(np.zeros(2, dtype=np.int64))
+    asked = np.array([[False] * 4, [True, True, False, True]])
+    wanted = np.array([[False, False, False, True], [False] * 4])
+    states = dataclasses.replace(states, asked=asked)
+    one = dataclasses.replace(one, states=states, wanted=wanted, propensity=np.ones(2))
+    assert one.is_carried_out(reads)
+    assert not one.is_carried_out()

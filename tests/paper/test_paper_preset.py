@@ -16,11 +16,11 @@ from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import check_state
 from rlfocal.deliberation.view import Memory
 from rlfocal.diversity import FailureCounts
-from rlfocal.errors import CheckpointError
+from rlfocal.errors import CheckpointError, ConfigError
 from rlfocal.paper.nets import PaperDecider, PaperObservation
 from rlfocal.paper.observation import EnsembleScore, chain, observe
 from rlfocal.paper.strategy import RlFocalPaper
-from rlfocal.paper.training import PaperTraining
+from rlfocal.paper.training import PaperTraining, held_out
 from rlfocal.records import PoolModel, ResponseTable, build_table, simulate
 from rlfocal.strategies.voting import rank_members
 from rlfocal.training.weights import seeded
@@ -184,3 +184,24 @@ def test_it_follows_recent_labels_by_a_copy(table: ResponseTable, fitted: RlFoca
     assert np.array_equal(frozen.follow(memory).decide(view).ask, expected)
     assert not np.array_equal(before, expected)
     assert np.array_equal(frozen.decide(view).ask, before)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.01, 0.15, 0.35, 0.5, 0.7, 0.9, 0.999])
+def test_as_many_are_held_out_to_validate_on_as_is_said(share: float) -> None:
+    model = PoolModel(accuracy=[[0.8, 0.6], [0.5, 0.7], [0.6, 0.6]])
+    table = build_table(simulate(model, 200, rng=np.random.default_rng(0)))
+    prompt = np.arange(200) // 2  # each one twice
+    table = replace(table, group=prompt, task=prompt % 3)
+    held = held_out(table, share, rng=np.random.default_rng(0))
+    n_held = min(max(round(share * 100), 1), 99)
+    assert held.sum() == 2 * n_held
+    assert np.array_equal(held[::2], held[1::2])
+    for task in range(3):
+        here = table.task == task
+        assert abs(held[here].sum() - here.sum() * n_held / 100) <= 4
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])
+def test_a_share_that_leaves_nothing_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match="validation_share"):
+        PaperConfig.of({"validation_share": share}, source="settings")

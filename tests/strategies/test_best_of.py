@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rlfocal.deliberation.protocol import Spec
+from rlfocal.deliberation.protocol import Need, Spec, unmet
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import replay
 from rlfocal.deliberation.state import check_state
@@ -224,3 +225,21 @@ def test_who_cannot_run_is_left_out(make_table: Callable[..., ResponseTable]) ->
 def test_settings_are_checked_before_any_work(settings: dict[str, object], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         BestOf.of(settings)
+
+
+def test_with_one_prompt_alone_nothing_is_judged() -> None:
+    table = table_of([[0.8, 0.5, 0.6]], n_queries=60)
+    alike = replace(table, group=np.zeros(60, dtype=np.int64))
+    with pytest.raises(NotApplicable, match="all queries are the same"):
+        BestOf().fit(alike, rng=np.random.default_rng(0))
+    two = replace(table, group=np.arange(60, dtype=np.int64) % 2)
+    assert BestOf(n_folds=3).fit(two, rng=np.random.default_rng(0)).acting.name
+
+
+@pytest.mark.parametrize("name", ["rl-focal", "posterior-threshold", "rl-focal-paper"])
+def test_what_learns_a_policy_counts_prompts_and_not_queries(name: str) -> None:
+    strategy, table = create_strategy(Spec(name, {})), table_of([[0.8, 0.5, 0.6]], n_queries=60)
+    assert unmet(strategy, table) is None
+    for n in (1, 29, 30):
+        alike = replace(table, group=np.arange(60, dtype=np.int64) % n)
+        assert (unmet(strategy, alike) == Need.QUERIES.value) is (n < 30)

@@ -11,9 +11,10 @@ import pytest
 from rlfocal.deliberation.protocol import unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
+from rlfocal.errors import ConfigError
 from rlfocal.features import HashingEncoder
 from rlfocal.records import CandidateKind, PoolModel, ResponseTable, build_table, simulate
-from rlfocal.strategies.routing import RoutedVote
+from rlfocal.strategies.routing import RoutedVote, vote
 from rlfocal.strategies.routing.chances import TaskRouter, choose_predictor, log_likelihood
 from rlfocal.strategies.routing.vote import most_promising
 from rlfocal.strategies.single import BestSinglePerTask, task_accuracy
@@ -281,11 +282,13 @@ def test_scores_alone_are_not_enough(make_table) -> None:
     assert unmet(RoutedVote(), without_text(make_table())) is None
 
 
-def test_numbers_of_calls_out_of_range_are_refused(make_table, rng) -> None:
+def test_numbers_of_calls_out_of_range_are_refused(make_table, rng, monkeypatch) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         RoutedVote(n_calls=0)
-    with pytest.raises(ValueError, match=r"\[1, 5\]"):
+    monkeypatch.setattr(vote, "choose_predictor", None)  # it is found before any work
+    with pytest.raises(ConfigError, match=r"\[1, 5\]"):
         RoutedVote(n_calls=6).fit(make_table(), rng=rng)
+    monkeypatch.undo()
     fitted = RoutedVote().fit(make_table(), rng=rng)
     for dial in (0, 6):
         with pytest.raises(ValueError, match=r"\[1, 5\]"):

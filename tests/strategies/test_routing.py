@@ -283,10 +283,15 @@ def test_in_doubt_the_smoother_setting_is_kept(rng: np.random.Generator) -> None
         (lambda: KnnRouter(sizes=()), "sizes"),
         (lambda: KnnRouter(task_bonus=-1.0), "task_bonus"),
         (lambda: KMeansRouter(sizes=(0,)), "sizes"),
+        (lambda: KnnRouter(task_bonus=float("nan")), "task_bonus"),
+        (lambda: KnnRouter(pseudo_counts=float("inf")), "pseudo_counts"),
+        (lambda: KnnRouter(max_tuning_rows=0), "max_tuning_rows"),
         (lambda: KMeansRouter(pseudo_counts=-1.0), "pseudo_counts"),
+        (lambda: KMeansRouter(pseudo_counts=0.0), "pseudo_counts"),
         (lambda: HierShrinkRouter(n_coarse=0), "n_coarse"),
         (lambda: HierShrinkRouter(weight=0.0), "weight"),
         (lambda: LogisticRouter(penalties=(0.0,)), "penalties"),
+        (lambda: LogisticRouter(penalties=(float("nan"), 1.0)), "penalties"),
         (lambda: LogisticRouter(cost_weight=-0.1), "cost_weight"),
         (lambda: KnnRouter(cost_weight=float("nan")), "cost_weight"),
     ],
@@ -406,3 +411,10 @@ def test_what_is_foreseen_of_queries_changes_no_outcome(make: type[Base]) -> Non
             mine, plain = (replay(one.with_dial(dial), table) for one in (foreseeing, fitted))
             for name, value in vars(plain).items():
                 assert np.array_equal(getattr(mine, name), value, equal_nan=True), name
+
+
+@pytest.mark.filterwarnings("error")
+def test_where_all_prompts_are_the_same_text_is_not_tuned_on() -> None:
+    alike = pool(EXPERTS, 60)
+    alike = replace(alike, group=np.zeros(60, dtype=np.int64))
+    assert LogisticRouter().fit(alike, rng=seeded()).penalty_ == np.inf

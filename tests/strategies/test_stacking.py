@@ -358,7 +358,7 @@ def test_few_training_queries_are_enough() -> None:
         assert (replay(strategy, table).chosen >= 0).all()
 
 
-@pytest.mark.parametrize("penalties", [(), ((0.0, 1.0),), ((1.0, -1.0),)])
+@pytest.mark.parametrize("penalties", [(), ((0.0, 1.0),), ((1.0, -1.0),), ((float("nan"), 1.0),)])
 def test_settings_out_of_range_are_refused(penalties: tuple[tuple[float, float], ...]) -> None:
     with pytest.raises(ValueError, match="penalties"):
         Stacking(penalties=penalties)

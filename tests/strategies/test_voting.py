@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rlfocal.deliberation.protocol import unmet
 from rlfocal.deliberation.recorded import reveal
 from rlfocal.deliberation.replay import replay
+from rlfocal.errors import ConfigError
 from rlfocal.records import CandidateKind, PoolModel, build_table, simulate
 from rlfocal.strategies.voting import (
     MeanProbability,
@@ -165,3 +166,9 @@ def test_votes_need_answers_and_mean_probability_graded_supports(make_table):
     assert unmet(MeanProbability(), plain) is not None
     assert unmet(MeanProbability(), make_table(graded=True)) is None
     assert unmet(WeightedVote(), plain) is None
+
+
+@pytest.mark.parametrize("value", [0.0, -5.0, float("nan"), float("inf")])
+def test_pseudo_counts_that_weigh_nothing_are_refused_before_any_work(value: float) -> None:
+    with pytest.raises(ConfigError, match="weighted-vote-per-task: pseudo_counts must be finite"):
+        WeightedVotePerTask.of({"pseudo_counts": value})

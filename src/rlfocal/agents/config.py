@@ -15,7 +15,7 @@ from rlfocal.settings import Settings
 __all__ = ["PaperConfig", "PpoConfig", "PriorConfig", "RlFocalConfig", "Rounds"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -30,7 +30,7 @@ class PpoConfig(Settings):
     """States per gradient step."""
     clip_coef: Positive = 0.2
     """The ratio of new to old probability is clipped to 1 ± this."""
-    ent_coef: Annotated[float, Field(ge=0)] = 0.01
+    ent_coef: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     """Weight of the entropy bonus at the start; it falls linearly to zero."""
     vf_coef: Positive = 0.5
     """Weight of the critic's squared error."""
@@ -68,7 +68,7 @@ class RlFocalConfig(Settings):
     """Highest lambda; in training it is drawn log-uniformly between the two."""
     default_price: Positive = 0.002
     """The dial when none is given."""
-    round_price: Annotated[float, Field(ge=0)] = 0.0
+    round_price: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """mu: the price of a round of any size, as a fraction of a right answer's worth."""
     max_rounds: Count | None = None
     """Most rounds of a query: 1 chooses a whole ensemble at once; null for no limit."""
@@ -137,13 +137,13 @@ class PaperConfig(Settings):
     """W: labelled queries that the ensemble score looks back on."""
     focal_weight: Fraction = 0.5
     """Share of focal diversity in the ensemble score; the rest is plurality accuracy."""
-    alpha: Annotated[float, Field(ge=0)] = 0.6
+    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.6
     """Charge for asking all N members when the vote is wrong; m of them cost alpha · m / N."""
-    beta: Annotated[float, Field(ge=0)] = 0.1
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     """The same charge when the vote is right (the released code charges nothing)."""
     hidden: Count = 128
     """Width of the Decider's hidden layer."""
     fusion_hidden: Count = 100
     """Width of Fusion's two hidden layers."""
-    validation_share: Fraction = 0.15
-    """Share of the training queries on which the best policy is picked."""
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """Share of the training queries, above 0 and below 1, on which the best policy is picked."""

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Self, TypedDict, TypeVar, Unpack
 
@@ -116,7 +117,7 @@ class Ensemble(Displayed):
         elif not isinstance(checkpoint, Checkpoint):
             checkpoint = load_checkpoint(Path(checkpoint))
         self.checkpoint = checkpoint
-        self._price, self._answers = price, answers
+        self._price, self._answers, self._places = price, answers, count()
         self._opened: LiveEnsemble | None = None
         self._home: asyncio.AbstractEventLoop | None = None
         self._stack = AsyncExitStack()
@@ -189,7 +190,10 @@ class Ensemble(Displayed):
     def _with_members(self) -> tuple[LivePool, LiveEnsemble]:
         settings = self.pool.settings
         pool = LivePool(settings, members_for(self.checkpoint, settings), on_demand=True)
-        live = LiveEnsemble(self.checkpoint, pool.members, price=self._price, answers=self._answers)
+        live = LiveEnsemble(
+            self.checkpoint, pool.members, price=self._price, answers=self._answers,
+            places=self._places,
+        )  # fmt: skip
         return pool, live
 
     @asynccontextmanager

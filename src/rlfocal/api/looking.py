@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rlfocal.api.verbs import Data, as_dataset, load, read_table
+from rlfocal.api.verbs import Data, as_dataset, check_seed, load, read_table
 from rlfocal.api.words import python_words
 from rlfocal.bench.protocol import WAYS, Tasks, check_tasks
 from rlfocal.bench.summaries.data import Summary, summarise
@@ -68,12 +68,13 @@ def independence(
         seed: of the search among many subsets.
 
     Raises:
-        ConfigError: an unknown pool or member, or a size that the pool does not have.
+        ConfigError: an unknown pool or member, or a size that the pool does not have, or no seed.
         RecordError: the data cannot be read or used.
 
     >>> round(independence("demo", top=1).pool["disagreement"], 3)
     0.374
     """
+    check_seed(seed)
     table = read_table(data, pool=pool, members=members)
     if size is not None and not 2 <= size <= table.n_members:
         raise ConfigError(f"size must lie in 2..{table.n_members}, got {size}")

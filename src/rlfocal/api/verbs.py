@@ -8,6 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from rlfocal.api.frames import from_dataframe
 from rlfocal.api.words import python_words
 from rlfocal.bench import BenchResult, EvalProtocol, run_bench
@@ -27,7 +29,7 @@ from rlfocal.records.built_in import read_data
 from rlfocal.records.frames import Frame
 from rlfocal.records.tables.missing import complete_part
 
-__all__ = ["Data", "as_dataset", "benchmark", "load", "read_table", "train"]
+__all__ = ["Data", "as_dataset", "benchmark", "check_seed", "load", "read_table", "train"]
 
 Rows = Frame | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Data = str | Path | Dataset | ResponseTable | Rows
@@ -108,6 +110,16 @@ def as_dataset(data: Data) -> Dataset:
     return read_data(data)
 
 
+def check_seed(seed: int) -> None:
+    """Refuse what no random numbers can start from.
+
+    Raises:
+        ConfigError: it is no whole number, or a negative one.
+    """
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise ConfigError(f"seed must be a whole number, 0 or above, got {seed!r}")
+
+
 def benchmark(
     data: Data,
     strategies: str | Base | Iterable[str | Base] = "baselines",
@@ -185,7 +197,8 @@ def train(
         on_progress: called while training goes on.
 
     Raises:
-        ConfigError: the strategy or a setting is unknown, or the folder cannot be written.
+        ConfigError: the strategy or a setting is unknown, a setting, the share held out or the seed
+            cannot be so, or the folder cannot be written.
         NotApplicable: the strategy cannot be trained on these data.
         RecordError: the data cannot be read or used.
 
@@ -204,6 +217,7 @@ def train(
         spec = Spec(strategy, dict(settings or {}))
     made = create_strategy(spec)  # a mistake in it is found before any work
     check_holdout(holdout)
+    check_seed(seed)
     encode = HashingEncoder() if encoder is None else encoder
     table = data if isinstance(data, ResponseTable) else read_table(data, encoder=encode)
     table = hold_out(table, made, holdout).train

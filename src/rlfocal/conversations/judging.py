@@ -11,9 +11,10 @@ __all__ = ["Verdict", "chosen", "json_verdict", "numbered", "ratings", "without_
 
 _NUMBER = re.compile(r"(?<![\d.,])\d+(?![\d]|[.,]\d)")
 _RATING = re.compile(
-    r"(?im)^[^\w\n]*rating\s+(?:of|for)\s+(?:reply\s+)?#?(\d+)\W*?[:=]\W*?([1-5])\b.*$\n?"
+    r"(?im)^[^\w\n]*rating\s+(?:of|for)\s+(?:reply\s+)?#?(\d+)\W{0,20}?[:=]\W{0,20}?([1-5])\b.*$\n?"
 )
-_OBJECT = re.compile(r"\{.*\}", re.DOTALL)
+_MANY_DIGITS = 9
+"""So many are no place in a list; Python reads some thousands only."""
 
 
 def chosen(text: str | None, n_best: int, n_shown: int) -> tuple[int, ...] | None:
@@ -31,9 +32,14 @@ def chosen(text: str | None, n_best: int, n_shown: int) -> tuple[int, ...] | Non
     >>> chosen("Replies 3 and 1.", 2, 4), chosen("All are good.", 2, 4), chosen("2, 5", 2, 4)
     ((2, 0), None, None)
     """
-    found = list(dict.fromkeys(int(number) - 1 for number in _NUMBER.findall(text or "")))
+    found = list(dict.fromkeys(map(_place, _NUMBER.findall(text or ""))))
     sound = len(found) == n_best and all(0 <= place < n_shown for place in found)
     return tuple(found) if sound else None
+
+
+def _place(number: str) -> int:
+    """Of a reply, from 0; -1 for none."""
+    return int(number) - 1 if len(number) < _MANY_DIGITS else -1
 
 
 def ratings(text: str | None, n_shown: int) -> tuple[float, ...]:
@@ -49,7 +55,7 @@ def ratings(text: str | None, n_shown: int) -> tuple[float, ...]:
     >>> ratings("Rating of reply 2: 1\nRating of reply 1: 3", 2), ratings("They agree.", 2)
     ((0.75, 0.25), (0.5, 0.5))
     """
-    found = {int(reply) - 1: int(rating) for reply, rating in _RATING.findall(text or "")}
+    found = {_place(reply): int(rating) for reply, rating in _RATING.findall(text or "")}
     if any(place not in found for place in range(n_shown)):
         return (1 / n_shown,) * n_shown
     total = sum(found[place] for place in range(n_shown))
@@ -79,14 +85,13 @@ def json_verdict(text: str, n_best: int, n_shown: int) -> Verdict | None:
     >>> json_verdict('{"why": "clear", "best": [2, 1], "end": false}', 2, 3)
     Verdict(best=(1, 0), end=False)
     """
-    found = _OBJECT.search(text)
     try:
-        said = json.loads(found[0]) if found else None
-    except ValueError:
+        said = json.loads(text[text.find("{") : text.rfind("}") + 1])
+    except (ValueError, RecursionError):  # no JSON, a number too long, or too many lists in lists
         return None
     if not isinstance(said, dict) or not isinstance(said.get("best"), list):
         return None
-    best = [n - 1 for n in said["best"] if isinstance(n, int) and 1 <= n <= n_shown]
+    best = [n - 1 for n in said["best"] if type(n) is int and 1 <= n <= n_shown]
     sound = len(set(best)) == len(said["best"]) == n_best
     return Verdict(tuple(best), bool(said.get("end"))) if sound else None
 

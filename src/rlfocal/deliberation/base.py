@@ -306,6 +306,16 @@ class Base:
         return False
 
     @property
+    def votes_only_help(self) -> bool:
+        """True where an answer adds something to the candidate it names, and does nothing else.
+
+        Then no mixture of answers beats a leader that they could not beat by all being the same. So
+        it is not where a vote may count against its candidate or by who else has answered, or where
+        answers say whom to ask.
+        """
+        return False
+
+    @property
     def ranking(self) -> IntArray | None:
         """int64[N]: the members, the best first, where it ranks them itself."""
         return None

@@ -194,7 +194,7 @@ class Need(Enum):
     FEATURES = "the queries have no text to encode"
     REPLIES = "no texts, log-probabilities or signals of replies are recorded"
     EXAMINED = "no local model has read the replies: rlfocal examine makes some read them"
-    QUERIES = "fewer than 30 queries: too few to learn a policy from and to hold some out"
+    QUERIES = "fewer than 30 different queries: too few to learn a policy from and to hold some out"
 
 
 def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
@@ -206,7 +206,8 @@ def unmet(strategy: Strategy | Reference, table: ResponseTable) -> str | None:
         Need.FEATURES: table.features.shape[1] > 0,
         Need.REPLIES: table.replies is not None,
         Need.EXAMINED: table.replies is not None and bool(likelihoods_in(table.replies.names)),
-        Need.QUERIES: table.n_queries >= 30,
+        # Those with the same prompt are held out together, and count once.
+        Need.QUERIES: len(np.unique(table.group[table.scored.any(axis=1)])) >= 30,
     }
     needs: frozenset[Need] = getattr(strategy, "needs", frozenset())
     reason = next((need.value for need in Need if need in needs and not has[need]), None)

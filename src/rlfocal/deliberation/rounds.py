@@ -41,6 +41,8 @@ class CallRecord:
     n_completion_tokens: int | None = None
     n_cached_tokens: int | None = None
     """Of the prompts', those that servers read from their caches, as far as they say."""
+    n_thinking_tokens: int | None = None
+    """Of the completions', those that models thought with, as far as servers say."""
     failure: str | None = None
     """The kind of failure; None for a reply."""
     detail: str | None = None

@@ -37,7 +37,7 @@ from rlfocal.focal.stand_ins import (
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.records.signals import Replies
 from rlfocal.settings import Settings
-from rlfocal.strategies.verdicts import Choice
+from rlfocal.strategies.verdicts import Choice, deciding
 
 if TYPE_CHECKING:
     from rlfocal.training.nets import PoolCritic
@@ -289,14 +289,12 @@ class RlFocal(Trained):
     def with_decider(self, decider: Weights, prices: Sequence[float]) -> Self:
         """The trained policy with another Decider that acts at some prices.
 
-        The policy at a price between two of the dial's depends on both, so that it acts at both.
+        The policy at a price between two of the dial's depends on both, so that it acts at both; at
+        a price of the dial's it acts alone, since of its neighbours it has learned nothing.
         """
         verdicts = list(self.fallback_.verdicts)
-        positive = [v for v, verdict in enumerate(verdicts) if verdict.price > 0]
-        grid = np.log([verdicts[v].price for v in positive])
         for price in prices:
-            for near in np.argsort(np.abs(grid - np.log(price)), kind="stable")[:2]:
-                place = positive[int(near)]
+            for place in deciding(verdicts, price):
                 verdicts[place] = verdicts[place]._replace(chosen=LEARNED)
         other = type(self)(self.config)
         other.history_ = list(self.history_)

@@ -11,20 +11,20 @@ from functools import partial
 import numpy as np
 
 from rlfocal.deliberation.trace import Deliberation
-from rlfocal.errors import MemberError, NobodyAnswered
-from rlfocal.live.alternatives import alternatives, voices
-from rlfocal.live.answer import Answer, Limits, Listener
+from rlfocal.errors import NobodyAnswered
 from rlfocal.live.aside import aside
 from rlfocal.live.calls import as_many_call
 from rlfocal.live.early_stop import is_last, outcome_is_fixed
-from rlfocal.live.reading import FREE_WORDS, Reader, speaks
-from rlfocal.live.replies import Replies, record_of
+from rlfocal.live.given.alternatives import alternatives, voices
+from rlfocal.live.given.answer import Answer, Limits, Listener
+from rlfocal.live.given.synthesis import in_words_of, synthesis
+from rlfocal.live.reading import FREE_WORDS, Reader, shares_out, speaks
+from rlfocal.live.replies import Replies
 from rlfocal.live.similarity import fetch_text_encoder
 from rlfocal.live.state import QueryState
-from rlfocal.live.synthesis import synthesis
 from rlfocal.live.turns import Turns
 from rlfocal.live.unlike import lowered
-from rlfocal.pool.asking.passed_back import marked
+from rlfocal.pool.asking.passed_back import given_back
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
@@ -217,9 +217,10 @@ class Answering:
         await replies.take(came, state, verbatim=self._has_streamed)
         if replies.failures:
             self._deliberation.go_on_alone()
-        settled = later is not None and self._limits.early and self._is_settled(later)
-        if settled and later is not None:
-            for n in np.flatnonzero(later).tolist():
+        left = [] if later is None else np.flatnonzero(later).tolist()
+        settled = bool(left) and self._limits.early and self._is_settled(state, left)
+        if settled:
+            for n in left:
                 state.put(n, None)
             later = None
         view = state.view()
@@ -291,14 +292,14 @@ class Answering:
             # Reading a long reply here would block the event loop.
             if len(came) < len(own) or not self._replies.try_out(n, came, state):
                 pending.append(n)
-        return outcome_is_fixed(self._deliberation.strategy, state, pending)
+        return self._is_settled(state, pending)
 
-    def _is_settled(self, later: BoolArray) -> bool:
-        """True where no reply of those who read what has come could change the outcome."""
+    def _is_settled(self, state: QueryState, pending: Sequence[int]) -> bool:
+        """True where no reply of those who are left could change the outcome."""
         if self._replies.compares_together:
             return False
-        pending = np.flatnonzero(later).tolist()
-        return outcome_is_fixed(self._deliberation.strategy, self._state, pending)
+        shares = any(shares_out(self._members[n]) for n in pending)
+        return outcome_is_fixed(self._deliberation.strategy, state, pending, shares=shares)
 
     def _may_stream(self, chosen: Sequence[int]) -> bool:
         """True where one member is asked and no other would be asked after it, whatever it says.
@@ -367,14 +368,14 @@ class Answering:
             return Answer(given, text, trace.confidence, trace)
         n, speaker, reply = found[given]
         finish = _STOP
-        calls = marked(reply.tool_calls, members[speaker].name) if reply.tool_calls else ()
+        calls, beside = given_back(reply, members[speaker].name)
         if calls:
             text = reply.text
         if not choices:
             text, finish = reply.text or text, reply.finish
         return Answer(
             given, text, trace.confidence, trace,
-            streamed=n == self._streamed, finish=finish, tool_calls=calls,
+            streamed=n == self._streamed, finish=finish, tool_calls=calls, beside=beside,
             alternatives=alternatives(given, found, believed, members) if tools else (),
         )  # fmt: skip
 
@@ -392,9 +393,5 @@ class Answering:
         slot = await synthesis(writer, self._question, texts, left_s=left_s, left_usd=left_usd)
         if slot is None:
             return answer
-        if isinstance(slot, MemberError):
-            self.trace.synthesis = record_of(writer.name, [slot], cost=0.0)
-            return answer
-        cost = self._reader.cost_of([slot])
-        self.trace.synthesis = record_of(writer.name, [slot], cost=cost)
-        return replace(answer, text=slot.text, finish="stop")
+        told, self.trace.synthesis = in_words_of(writer.name, slot, answer, self._reader.cost_of)
+        return told

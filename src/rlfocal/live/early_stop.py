@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 
@@ -21,27 +22,35 @@ __all__ = ["is_last", "outcome_is_fixed"]
 _JUDGED = (-6.0, 0.0, 6.0)
 """Log-odds that a reply is right: what a score may make of one, at the most."""
 
-_ANOTHER = "\N{REPLACEMENT CHARACTER}"
-"""Stands for an answer that no member has given yet."""
+_FIRST, _ANOTHER = "\0", "\N{REPLACEMENT CHARACTER}"
+"""Stand for answers that no member has given yet; of equals the earlier one wins, so that there is
+one before and one behind all others."""
+
+_MOST_CASES = 128
+"""Mixtures of replies that are tried: some milliseconds in which nothing else is done."""
 
 
 def outcome_is_fixed(
     strategy: Base,
     state: QueryState,
     pending: Sequence[int],
+    *,
+    shares: bool = False,
 ) -> bool:
     """True when no reply of the pending members could change the answer.
 
-    The cases tried are that all pending members fail, and that all give the same answer, for each
-    candidate. The outcome is fixed where the strategy stops in every case with the same answer.
-    More than giving one common other answer they cannot do, provided that a vote for a candidate
-    never lowers its probability. Where a strategy reads replies, it is never fixed: what else a
-    reply may say is not to be tried out.
+    First the cases are tried that all pending members fail, and that all give the same answer, for
+    each candidate and for one that nobody has given. The outcome is fixed where the strategy stops
+    in every case with the same answer, and either its votes only help, see `Base.votes_only_help`,
+    or it is the same in every mixture of these. Where there are too many of them to be tried, and
+    where a reply may share its vote out, which cannot be tried out at all, it is not fixed. Nor is
+    it ever where a strategy reads replies.
 
     Args:
         strategy: fitted.
         state: with the replies so far; its round is the one under way.
         pending: members that have not replied.
+        shares: whether one of these may share its vote out among candidates.
     """
     if strategy.reads_replies:
         return False
@@ -49,20 +58,60 @@ def outcome_is_fixed(
     given = [answer for answer in backers if answer is not None]
     if not given or max(map(given.count, given)) <= len(pending):
         return False  # as many are pending as agree: too early to be fixed
-    names = [*state.candidates, *([] if state.n_options else [_ANOTHER])]
-    cases = [_after(state, pending, None), *(_after(state, pending, name) for name in names)]
-    view = View.concat([case.view() for case in cases])
-    found = decided(strategy, view)
-    if found.ask.any():
+    policies = _policies(strategy)
+    said = [None, *state.candidates, *([] if state.n_options else [_FIRST, _ANOTHER])]
+    alike = _outcomes(policies, state, pending, [[one] * len(pending) for one in said])
+    if len(alike) != 1:
         return False
-    best = best_answer(view.available, found.answer)[0].tolist()
-    outcomes = zip(cases, best, strict=True)
-    return len({None if slot < 0 else case.candidates[slot] for case, slot in outcomes}) == 1
+    if len(pending) == 1 and not shares:
+        return True  # there is no mixture
+    if all(policy.votes_only_help for policy in policies):
+        return True
+    if not state.n_options:
+        said += [_ANOTHER * (2 + n) for n in range(len(pending) - 2)]  # to each one of its own
+    if shares or len(said) ** len(pending) > _MOST_CASES:
+        return False
+    mixtures = [list(mixture) for mixture in product(said, repeat=len(pending))]
+    return _outcomes(policies, state, pending, mixtures) == alike
 
 
-def _after(state: QueryState, pending: Sequence[int], answer: str | None) -> QueryState:
+def _policies(strategy: Base) -> list[Base]:
+    """Those that may have to decide: another one does once a member has failed."""
+    acting = strategy.acting
+    stands_in = acting is not None and acting.stands_in
+    return [strategy, strategy.alone()] if stands_in else [strategy]
+
+
+def _outcomes(
+    policies: Sequence[Base],
+    state: QueryState,
+    pending: Sequence[int],
+    replies: Sequence[Sequence[str | None]],
+) -> set[str | None]:
+    """The answers that it may come to; none where anybody else would be asked.
+
+    Args:
+        policies: each of which may decide.
+        state: before the replies.
+        pending: who replies.
+        replies: what they may say, case by case; None for a member that fails.
+    """
+    cases = [_after(state, pending, said) for said in replies]
+    view = View.concat([case.view() for case in cases])
+    outcomes = set[str | None]()
+    for policy in policies:
+        found = decided(policy, view)
+        if found.ask.any():
+            return set()
+        best = best_answer(view.available, found.answer)[0].tolist()
+        for slot, case in zip(best, cases, strict=True):
+            outcomes.add(None if slot < 0 else case.candidates[slot])
+    return outcomes
+
+
+def _after(state: QueryState, pending: Sequence[int], said: Sequence[str | None]) -> QueryState:
     after = state.copy()
-    for n in pending:
+    for n, answer in zip(pending, said, strict=True):
         after.put(n, None if answer is None else Reply((answer,), cost=0.0))
     return after
 

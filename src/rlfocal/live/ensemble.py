@@ -9,8 +9,9 @@ Axes: N members.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import count
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from rlfocal.deliberation.replay import stages
 from rlfocal.deliberation.trace import Deliberation
 from rlfocal.errors import ConfigError, nearest
 from rlfocal.features import encoder
-from rlfocal.live.answer import Answer, Limits, Listener
 from rlfocal.live.answering import Answering
+from rlfocal.live.given.answer import Answer, Limits, Listener
 from rlfocal.live.reading import Reader
 from rlfocal.live.state import QueryState
 from rlfocal.live.unlike import Unlike
@@ -75,6 +76,7 @@ class LiveEnsemble:
         members: of an open pool, those of the checkpoint in its order (`members_for`).
         price: of a call, lambda; None for the checkpoint's own.
         answers: kind of answer that open questions have, see `Reader`.
+        places: in the stream, of the questions to come; None for a stream that begins now.
 
     Raises:
         ConfigError: other members, or ones that read others than in training, a price that the
@@ -89,6 +91,7 @@ class LiveEnsemble:
         *,
         price: float | None = None,
         answers: str | None = None,
+        places: Iterator[int] | None = None,
     ) -> None:
         about = checkpoint.description
         names = [member.name for member in members]
@@ -114,7 +117,7 @@ class LiveEnsemble:
         self._unlike = None if checkpoint.reach is None else Unlike(checkpoint.reach)
         self._task = {name: number for number, name in enumerate(about.tasks)}
         self._is_taught = about.n_training_queries > 0
-        self._n_queries = 0
+        self._places = count() if places is None else places
 
     def new_state(
         self, question: Question, budget: float = np.inf, *, position: int = 0
@@ -207,8 +210,7 @@ class LiveEnsemble:
             ConfigError: an unknown kind of answer.
         """
         asks_on = question.has_tools and not (as_decided or self._is_taught)
-        new_state = partial(self.new_state, question, position=self._n_queries)
-        self._n_queries += 1
+        new_state = partial(self.new_state, question, position=next(self._places))
         place = {member.name: n for n, member in enumerate(self.members)}
         kept = [place[name] for name in first if name in place]
         return Answering(
@@ -231,7 +233,10 @@ class LiveEnsemble:
         )
 
     def led_by(self, strategy: Base) -> LiveEnsemble:
-        """The same members led by another strategy, for instance by its own one after `follow`."""
+        """The same members led by another strategy, for instance by its own one after `follow`.
+
+        Their questions are of one stream.
+        """
         other = copy.copy(self)
         other.strategy = strategy
         return other

@@ -209,6 +209,11 @@ def speaks(member: LiveMember) -> bool:
     )
 
 
+def shares_out(member: LiveMember) -> bool:
+    """Whether a reply of a member may back several candidates: by scores, or by several samples."""
+    return member.settings.samples > 1 or member.settings.answers == "option-scores"
+
+
 def _silent(
     member: LiveMember,
     kind: str,

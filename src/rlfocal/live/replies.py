@@ -354,7 +354,7 @@ def record_of(
     """
     latency_s = uncertain_usd = 0.0
     usd: float | None = None
-    texts, n_prompt, n_completion, n_cached = [], [], [], []
+    texts, n_prompt, n_completion, n_cached, n_thinking = [], [], [], [], []
     for slot in slots:
         if isinstance(slot, MemberError):
             return CallRecord(member, cost=cost, failure=slot.failure.value, detail=str(slot))
@@ -367,6 +367,8 @@ def record_of(
         n_completion.append(slot.n_completion_tokens)
         if slot.n_cached_tokens is not None:
             n_cached.append(slot.n_cached_tokens)
+        if slot.n_thinking_tokens is not None:
+            n_thinking.append(slot.n_thinking_tokens)
     return CallRecord(
         member,
         answer,
@@ -380,6 +382,7 @@ def record_of(
         n_completion_tokens=None if None in n_completion else sum(filter(None, n_completion)),
         # A part of a whole that is not known says nothing.
         n_cached_tokens=sum(n_cached) if n_cached and None not in n_prompt else None,
+        n_thinking_tokens=sum(n_thinking) if n_thinking and None not in n_completion else None,
     )
 
 

@@ -24,6 +24,7 @@ import numpy as np
 from rlfocal.deliberation.view import View
 from rlfocal.errors import RecordError
 from rlfocal.numbers import Float64Array
+from rlfocal.readers import Reads
 from rlfocal.records import BoolArray, FloatArray
 from rlfocal.records.signals import Replies
 
@@ -76,6 +77,20 @@ class Episode:
     def n_options(self) -> int:
         """Options of a multiple choice question; 0 for an open one."""
         return 0 if self.states.is_open[0] else int(self.states.available[0].sum())
+
+    def is_carried_out(self, reads: Reads | None = None) -> bool:
+        """Whether what was decided is what was done, so that its propensity is that of the path.
+
+        A limit in dollars leaves members out or has others asked in their place, a deadline ends
+        a request in the middle, and where a policy stops without an answer others are asked.
+
+        Args:
+            reads: who reads whom: those whom a reader reads are asked with it; None for nobody.
+        """
+        asked = self.states.asked
+        done, wanted = asked[1:] & ~asked[:-1], self.wanted[: len(asked) - 1]
+        meant = wanted if reads is None else reads.expanded(wanted, asked[:-1])
+        return np.array_equal(meant, done) and not self.wanted[len(done) :].any()
 
     def judged(self, score: float, member_scores: Sequence[float | None] = ()) -> Self:
         """The same episode with its feedback.

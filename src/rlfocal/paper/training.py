@@ -40,6 +40,21 @@ from rlfocal.training.weights import seeded, weights_of
 __all__ = ["PaperTraining"]
 
 
+def held_out(table: ResponseTable, share: float, *, rng: np.random.Generator) -> BoolArray:
+    """bool[Q]: queries to validate on, of every task alike; equal prompts stay together.
+
+    Args:
+        table: training queries, two different ones at least.
+        share: of the prompts; one at least is held out, and one is not.
+        rng: chooses among those of a task.
+    """
+    n_prompts = len(np.unique(table.group))
+    place = inner_folds(table, n_prompts, rng=rng)
+    n_held = min(max(1, round(share * n_prompts)), n_prompts - 1)
+    # As evenly as so many can be: whenever their number so far passes a whole one.
+    return np.asarray((place + 1) * n_held // n_prompts > place * n_held // n_prompts)
+
+
 class PaperTraining:
     """The two stages over one table."""
 
@@ -56,8 +71,8 @@ class PaperTraining:
         self.history: list[dict[str, float]] = []
         self.order = rank_members(table)
         self.memory = Memory.of(table, config.window)
-        fold = inner_folds(table, max(2, round(1 / max(config.validation_share, 1e-9))), rng=rng)
-        self._validation, self._rows = np.flatnonzero(fold == 0), np.flatnonzero(fold != 0)
+        held = held_out(table, config.validation_share, rng=rng)
+        self._validation, self._rows = np.flatnonzero(held), np.flatnonzero(~held)
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         self._torch_seed = int(rng.integers(2**62))
 

@@ -86,12 +86,14 @@ class BestOf(Base):
         """Judge every strategy out of fold, then fit it on everything.
 
         Raises:
-            NotApplicable: none of them can run on these data.
+            NotApplicable: none of them can run on these data, or there is a single query.
         """
         reasons = {n: unmet(create_strategy(spec), table) for n, spec in self._specs.items()}
         used = [name for name, reason in reasons.items() if reason is None]
         if not used:
             raise NotApplicable("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+        if len(np.unique(table.group)) < 2:
+            raise NotApplicable("all queries are the same: none is left to judge strategies on")
         fold = inner_folds(table, self.n_folds)
         rows = np.flatnonzero(table.scored.any(axis=1))
         judging = Judging(
@@ -147,6 +149,11 @@ class BestOf(Base):
     def reads_replies(self) -> bool:
         """As of the one that acts."""
         return self._acts.reads_replies
+
+    @property
+    def votes_only_help(self) -> bool:
+        """As of the one that acts."""
+        return self._acts.votes_only_help
 
     @property
     def acting(self) -> Acting:

@@ -6,6 +6,8 @@ depends on the pool alone, so that folds compare.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 __all__ = ["checked_count", "pool_sizes"]
@@ -18,9 +20,9 @@ def checked_count(value: float, name: str) -> int:
     """A setting that counts something.
 
     Raises:
-        ValueError: it is below 1.
+        ValueError: it is below 1, or not finite.
     """
-    if value < 1:
+    if not 1 <= value < math.inf:
         raise ValueError(f"{name} must be at least 1, got {value}")
     return int(value)
 

@@ -260,3 +260,8 @@ class StaticSubset(OneRound):
     def fuse(self, view: View) -> FloatArray:
         """Each candidate's share of the votes."""
         return plurality_share(voters(view, self.mask_), self.order_)
+
+    @property
+    def votes_only_help(self) -> bool:
+        """They do, or do nothing."""
+        return True

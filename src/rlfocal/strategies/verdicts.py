@@ -25,8 +25,8 @@ from rlfocal.executor import Executor, SerialExecutor
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 
 __all__ = [
-    "POINTS", "Candidate", "Choice", "Judged", "Judging", "Rival", "Verdict", "out_of_fold",
-    "settle", "verdict_arrays", "verdict_rows", "verdicts_from",
+    "POINTS", "Candidate", "Choice", "Judged", "Judging", "Rival", "Verdict", "deciding",
+    "out_of_fold", "settle", "verdict_arrays", "verdict_rows", "verdicts_from",
 ]  # fmt: skip
 
 
@@ -34,6 +34,8 @@ POINTS = "Points are right answers in a hundred, less the price of the calls the
 """The unit in which verdicts compare."""
 _LEVEL = 0.05
 """Points that round to none."""
+_SAME = 1e-3
+"""Prices whose logarithms differ by less are one: some were written as float32."""
 _WHERE = "in cross-validation on the training queries"
 _CALLED = {"learned": "the learned policy", "everybody": "asking everybody"}
 
@@ -127,6 +129,21 @@ class Candidate(NamedTuple):
             return self.strategy.at(min(price, max(dials)))
 
 
+def deciding(verdicts: Sequence[Verdict], price: float) -> list[int]:
+    """Places of the verdicts that say who acts at a price, the nearest first.
+
+    Of a price with a verdict of its own that one, else those of the two nearest; 0 is only near
+    itself.
+    """
+    known = np.array([verdict.price for verdict in verdicts])
+    if price == 0:
+        return [int(known.argmin())]
+    with np.errstate(divide="ignore"):  # 0 is infinitely far from every other price
+        gap = np.abs(np.log(known / price))
+    near: list[int] = gap.argsort(kind="stable")[: min(2, np.count_nonzero(known))].tolist()
+    return near[:1] if gap[near[0]] < _SAME else near
+
+
 class Choice(NamedTuple):
     """The verdicts, and the candidates fitted on all training queries."""
 
@@ -147,14 +164,9 @@ class Choice(NamedTuple):
 
         Between two prices that disagree the incumbent acts.
         """
-        known = np.array([verdict.price for verdict in self.verdicts])
-        if price == 0:
-            return self.verdicts[int(known.argmin())]
-        with np.errstate(divide="ignore"):  # 0 is infinitely far from every other price
-            gap = np.abs(np.log(known / price))
-        near = gap.argsort(kind="stable")[: min(2, np.count_nonzero(known))]
-        nearest, other = self.verdicts[int(near[0])], self.verdicts[int(near[-1])]
-        if gap[near[0]] < 1e-3 or nearest.chosen == other.chosen:
+        near = deciding(self.verdicts, price)
+        nearest, other = self.verdicts[near[0]], self.verdicts[near[-1]]
+        if nearest.chosen == other.chosen:
             return nearest
         return nearest._replace(chosen=nearest.incumbent)
 

@@ -24,6 +24,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
 from rlfocal.numbers import Float64Array, log_odds, shrunk, softmax
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.amounts import checked_amount
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 
 __all__ = [
@@ -216,6 +217,11 @@ class Plurality(OneRound):
         """Each candidate's share of the votes."""
         return plurality_share(view, self.order_)
 
+    @property
+    def votes_only_help(self) -> bool:
+        """They do."""
+        return True
+
 
 def plurality_share(view: View, order: IntArray) -> FloatArray:
     """Each candidate's share of the votes; equal shares differ by who backs them.
@@ -256,19 +262,27 @@ class WeightedVote(OneRound):
         votes = tally(view.answer, self.weight_[view.task], view.available.shape[1])
         return vote_probability(votes, view)
 
+    @property
+    def votes_only_help(self) -> bool:
+        """Whether nobody is worse than chance, so that no vote counts against its candidate."""
+        return bool((self.weight_ > 0).all())
+
 
 class WeightedVotePerTask(WeightedVote):
     """Votes weighted by the log-odds of each member's accuracy on the query's task.
 
     Args:
         pseudo_counts: how many queries a member's overall accuracy is worth beside a task's own.
+
+    Raises:
+        ValueError: pseudo-counts that are not finite or not positive: a task may have no query.
     """
 
     name = "weighted-vote-per-task"
     fits_on_window: ClassVar[bool] = False
 
     def __init__(self, *, pseudo_counts: float = 20.0) -> None:
-        self.pseudo_counts = pseudo_counts
+        self.pseudo_counts = checked_amount(pseudo_counts, "pseudo_counts")
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
         """Measure accuracies per task and fit K and the scale."""
@@ -292,3 +306,8 @@ class MeanProbability(OneRound):
         n_answered = np.maximum(view.answered.sum(axis=1), 1)
         total = view.support.sum(axis=1, dtype=np.float64)
         return np.asarray(total / n_answered[:, None], dtype=np.float32)
+
+    @property
+    def votes_only_help(self) -> bool:
+        """They do: who answers besides divides all alike."""
+        return True

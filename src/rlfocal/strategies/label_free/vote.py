@@ -61,6 +61,11 @@ class LabelFreeVote(OneRound, ABC):
         options = np.where(view.is_open[:, None], False, view.available)
         return coin_posterior(view.answer, options, self.chance_).astype(np.float32)
 
+    @property
+    def votes_only_help(self) -> bool:
+        """Whether no vote counts against its candidate, even of two options."""
+        return bool((self.chance_ > 0.5).all())
+
 
 def log_wrong_answers(options: BoolArray, n_members: int) -> Float64Array:
     """float64[Q]: log(K - 1), K the number of options, or of members and one where there are none.

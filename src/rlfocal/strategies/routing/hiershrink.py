@@ -21,6 +21,7 @@ from rlfocal.deliberation.protocol import Need
 from rlfocal.deliberation.state import Row
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.amounts import checked_amount
 from rlfocal.strategies.routing.kmeans import clusters, nearest_cluster
 from rlfocal.strategies.routing.router import Router
 from rlfocal.strategies.single import expected_score, task_accuracy
@@ -65,11 +66,9 @@ class HierShrinkRouter(Router):
         super().__init__(cost_weight=cost_weight)
         if n_coarse < 1 or n_fine < 1:
             raise ValueError(f"n_coarse and n_fine must be >= 1, got {n_coarse}, {n_fine}")
-        if not (np.isfinite(weight) and weight > 0):  # a task may have no query
-            raise ValueError(f"weight must be finite and > 0, got {weight}")
         self.n_coarse = n_coarse
         self.n_fine = n_fine
-        self.weight = float(weight)
+        self.weight = checked_amount(weight, "weight")  # a task may have no query
 
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
         seed = int(rng.integers(2**31))

@@ -14,6 +14,7 @@ from rlfocal.extras import need
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import FloatArray, IntArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
+from rlfocal.strategies.amounts import checked_amount
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
 
@@ -35,7 +36,8 @@ class KMeansRouter(Router):
         pseudo_counts: how many queries without any gain are added to a cluster.
 
     Raises:
-        ValueError: an empty or non-positive `sizes`, or negative pseudo-counts.
+        ValueError: an empty or non-positive `sizes`, or pseudo-counts that are not finite or not
+            positive: a cluster may have no query to learn from.
     """
 
     name = "kmeans-router"
@@ -59,10 +61,8 @@ class KMeansRouter(Router):
         super().__init__(cost_weight=cost_weight)
         if not sizes or min(sizes) < 1:
             raise ValueError(f"sizes must hold positive integers, got {sizes}")
-        if pseudo_counts < 0:
-            raise ValueError(f"pseudo_counts must be >= 0, got {pseudo_counts}")
         self.sizes = tuple(sorted(sizes))
-        self.pseudo_counts = pseudo_counts
+        self.pseudo_counts = checked_amount(pseudo_counts, "pseudo_counts")
 
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
         most = max(1, table.n_queries // 10)

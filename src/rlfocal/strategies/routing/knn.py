@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.state import Row
 from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.amounts import checked_amount
 from rlfocal.strategies.routing.router import Router, best_setting, routed_score
 from rlfocal.strategies.single import expected_score, task_accuracy
+from rlfocal.strategies.sizes import checked_count
 
 __all__ = ["KnnRouter"]
 
@@ -38,7 +40,8 @@ class KnnRouter(Router):
         max_tuning_rows: at most this many training queries, evenly spaced, judge k.
 
     Raises:
-        ValueError: an empty or non-positive `sizes`, or a negative number elsewhere.
+        ValueError: an empty or non-positive `sizes`, or elsewhere a number that is negative or not
+            finite.
     """
 
     name = "knn-router"
@@ -64,15 +67,10 @@ class KnnRouter(Router):
         super().__init__(cost_weight=cost_weight)
         if not sizes or min(sizes) < 1:
             raise ValueError(f"sizes must hold positive integers, got {sizes}")
-        if task_bonus < 0 or pseudo_counts < 0 or max_tuning_rows < 1:
-            raise ValueError(
-                "task_bonus and pseudo_counts must be >= 0 and max_tuning_rows >= 1, got "
-                f"{task_bonus}, {pseudo_counts}, {max_tuning_rows}"
-            )
         self.sizes = tuple(sorted(sizes))
-        self.task_bonus = task_bonus
-        self.pseudo_counts = pseudo_counts
-        self.max_tuning_rows = max_tuning_rows
+        self.task_bonus = checked_amount(task_bonus, "task_bonus", may_be_zero=True)
+        self.pseudo_counts = checked_amount(pseudo_counts, "pseudo_counts", may_be_zero=True)
+        self.max_tuning_rows = checked_count(max_tuning_rows, "max_tuning_rows")
 
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
         self.task_accuracy_ = task_accuracy(table)

@@ -55,14 +55,15 @@ class LogisticRouter(Router):
         penalties: tuple[float, ...] = (np.inf, 300.0, 100.0, 30.0, 10.0),
     ) -> None:
         super().__init__(cost_weight=cost_weight)
-        if not penalties or min(penalties) <= 0:
+        if not penalties or not all(penalty > 0 for penalty in penalties):
             raise ValueError(f"penalties must hold positive numbers, got {penalties}")
         self.penalties = tuple(sorted(penalties, reverse=True))
 
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
         penalties = self.penalties if table.features.shape[1] else (np.inf,)
         best = 0
-        if len(penalties) > 1 and table.n_queries >= _MIN_TUNING_ROWS:
+        is_enough = table.n_queries >= _MIN_TUNING_ROWS and len(np.unique(table.group)) > 1
+        if len(penalties) > 1 and is_enough:
             best = best_setting(self._routed(table, penalties))
         self.penalty_ = float(penalties[best])
         self.offset_ = _offsets(table)

@@ -15,6 +15,7 @@ from rlfocal.deliberation.state import Row
 from rlfocal.deliberation.view import View
 from rlfocal.numbers import shrunk_mean
 from rlfocal.records import FloatArray, IntArray, ResponseTable
+from rlfocal.strategies.amounts import checked_amount
 from rlfocal.strategies.single import OneMember
 
 __all__ = ["DIALS", "Router", "best_setting", "routed_score"]
@@ -53,7 +54,7 @@ class Router(OneMember):
     """float32[Q, N]: predictions for queries that it will meet, by `View.position`."""
 
     def __init__(self, *, cost_weight: float = 0.0) -> None:
-        self.cost_weight = _checked(cost_weight)
+        self.cost_weight = checked_amount(cost_weight, "cost_weight", may_be_zero=True)
 
     @property
     def dials(self) -> tuple[float, ...]:
@@ -67,7 +68,7 @@ class Router(OneMember):
         Raises:
             ValueError: a negative or non-finite price.
         """
-        return super().with_dial(_checked(value))
+        return super().with_dial(checked_amount(value, "cost_weight", may_be_zero=True))
 
     def setting_at(self, price: float) -> float:
         """The same price in the unit of `cost_weight`: nothing has to be measured.
@@ -151,9 +152,3 @@ def best_setting(routed: FloatArray) -> int:
     best = int(routed.mean(axis=1).argmax())
     gain = np.asarray(routed[best] - routed[0], dtype=np.float64)
     return best if bool(gain.mean() > gain.std() / np.sqrt(len(gain))) else 0
-
-
-def _checked(cost_weight: float) -> float:
-    if not (np.isfinite(cost_weight) and cost_weight >= 0):
-        raise ValueError(f"cost_weight must be finite and >= 0, got {cost_weight}")
-    return float(cost_weight)

@@ -17,7 +17,7 @@ from rlfocal.deliberation.dial import MEASURED
 from rlfocal.deliberation.protocol import Need, State
 from rlfocal.deliberation.state import Row, names_of, nested, prefixed, without_prefix
 from rlfocal.deliberation.view import Decision, View
-from rlfocal.errors import CheckpointError
+from rlfocal.errors import CheckpointError, ConfigError
 from rlfocal.numbers import Float64Array, sigmoid
 from rlfocal.records import BoolArray, FloatArray, IntArray, ResponseTable
 from rlfocal.strategies.routing.chances import ROUTERS, choose_predictor
@@ -73,7 +73,7 @@ class RoutedVote(Base):
             is within a standard error (of the paired difference) of the best.
 
     Raises:
-        ValueError: fewer than one call; `with_dial` and `fit`: more calls than members.
+        ValueError: fewer than one call; `with_dial`: more calls than members.
     """
 
     name = "routed-vote"
@@ -92,7 +92,16 @@ class RoutedVote(Base):
         self.n_calls = None if n_calls is None else checked_count(n_calls, "n_calls")
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:
-        """Choose the predictor, fit K and the scale for each k, and choose k."""
+        """Choose the predictor, fit K and the scale for each k, and choose k.
+
+        Raises:
+            ConfigError: more calls than members.
+        """
+        if self.n_calls is not None and self.n_calls > table.n_members:
+            raise ConfigError(
+                f"{self.name}: n_calls must lie in [1, {table.n_members}], as there are "
+                f"{table.n_members} members; got {self.n_calls}"
+            )
         predictor = choose_predictor(table, rng=rng)
         self.router_ = predictor.router
         given, mean = vote_accuracy(table), sound_accuracy(table)
@@ -115,8 +124,6 @@ class RoutedVote(Base):
         known = ~np.isnan(score)
         self.measured_ = np.stack([sizes, _mean(score, known), _mean(spent, known)], axis=1)
         self.default_ = sizes[_smallest_good(score)]
-        if self.n_calls is not None:
-            self._check(self.n_calls)
         return self
 
     def state(self) -> State:

@@ -7,6 +7,7 @@ The logit of a candidate is a weighted sum of its supports, so an option's index
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from rlfocal.errors import CheckpointError
 from rlfocal.numbers import log_odds
 from rlfocal.records import FloatArray, ResponseTable
 from rlfocal.records.tables.folds import inner_folds
+from rlfocal.strategies.amounts import checked_amount
 from rlfocal.strategies.single import sound_accuracy, task_accuracy
 from rlfocal.strategies.stacking.likelihood import choices_of, evidence
 from rlfocal.strategies.stacking.weights import LEAST, PENALTIES, WeightModel, cross_fit
@@ -51,7 +53,7 @@ class Stacking(OneRound):
             strongest first.
 
     Raises:
-        ValueError: empty or non-positive `penalties`.
+        ValueError: no `penalties`, or one that is not finite or not positive.
     """
 
     name = "stacking"
@@ -69,8 +71,10 @@ class Stacking(OneRound):
         *,
         penalties: tuple[tuple[float, float], ...] = PENALTIES,
     ) -> None:
-        if not penalties or min(min(pair) for pair in penalties) <= 0:
-            raise ValueError(f"penalties must hold pairs of positive numbers, got {penalties}")
+        if not penalties:
+            raise ValueError("penalties must hold a pair of numbers at least")
+        for penalty in chain.from_iterable(penalties):
+            checked_amount(penalty, "each of the penalties")
         self.penalties = penalties
 
     def fit(self, table: ResponseTable, *, rng: np.random.Generator) -> Self:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rlfocal.deliberation.trace import Round, Trace
-from rlfocal.live.alternatives import Alternative
+from rlfocal.live.given.alternatives import Alternative
 from rlfocal.markup import Displayed, Sheet, one_line
 from rlfocal.pool.types import Finish
 
@@ -36,6 +36,11 @@ class Answer(Displayed):
     """Of the reply, marked with the name of the member that made them."""
     reasoning: str = ""
     """What a member asked by its name thought before, where its server tells that apart."""
+    refusal: str = ""
+    """Why a member asked by its name says that it will not answer, where that is told apart."""
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What else a member asked by its name gave, as `Response.beside`; of others, what goes with
+    their calls, marked as these are."""
     others: tuple[Answer, ...] = ()
     """More replies of a member asked by its name, where several are wanted."""
     alternatives: tuple[Alternative, ...] = ()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from rlfocal.live.reading import speaks
 from rlfocal.live.replies import Replies
 from rlfocal.live.state import QueryState
-from rlfocal.pool.asking.passed_back import marked
+from rlfocal.pool.asking.passed_back import given_back
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.types import Finish, Response
 
@@ -28,6 +28,8 @@ class Alternative:
     tool_calls: tuple[Mapping[str, Any], ...] = ()
     """Of the reply, marked as those of an answer are; empty for one that calls nothing."""
     finish: Finish = "stop"
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What goes with its calls, as of an answer."""
 
 
 class Voice(NamedTuple):
@@ -86,12 +88,11 @@ def alternatives(
         believed: candidate → its probability; those that are not there have none.
         members: all of them.
     """
-    others = [
-        Alternative(
-            answer, min(1.0, believed.get(answer, 0.0)), voice.reply.text,
-            marked(voice.reply.tool_calls, members[voice.speaker].name), voice.reply.finish,
-        )
-        for answer, voice in found.items()
-        if answer != given
-    ]  # fmt: skip
+    others = list[Alternative]()
+    for answer, voice in found.items():
+        if answer != given:
+            calls, beside = given_back(voice.reply, members[voice.speaker].name)
+            p = min(1.0, believed.get(answer, 0.0))
+            reply = voice.reply
+            others.append(Alternative(answer, p, reply.text, calls, reply.finish, beside))
     return tuple(sorted(others, key=lambda one: -one.probability))

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from rlfocal.deliberation.trace import CallRecord
+from rlfocal.errors import Failure, MemberError
+from rlfocal.live.given.answer import Answer
+from rlfocal.live.replies import record_of
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot, ask_all
-from rlfocal.pool.types import Message, Request
+from rlfocal.pool.types import Message, Request, Response
+from rlfocal.records.answers.replies.cleaning import without_thinking
 
-__all__ = ["synthesis", "synthesis_request"]
+__all__ = ["in_words_of", "synthesis", "synthesis_request"]
 
 _TASK = (
     "Several assistants have replied to the last question. Their replies follow, each between two "
@@ -69,3 +74,29 @@ async def synthesis(
         return None
     call = {writer.name: (writer.endpoint, request)}
     return (await ask_all(call, deadline_s=min(left_s, writer.timeout_s)))[writer.name]
+
+
+def in_words_of(
+    writer: str, slot: Slot, answer: Answer, cost_of: Callable[[Sequence[Response]], float]
+) -> tuple[Answer, CallRecord]:
+    """The answer as the writer has it, and the record of its call.
+
+    What breaks off, or only thinks, is no better reply than the members': then the answer stays as
+    it is, and the call has failed.
+
+    Args:
+        writer: the name of the member that writes it.
+        slot: what became of its call.
+        answer: in the words of the member that stands for it.
+        cost_of: the cost of replies, in the strategy's unit.
+    """
+    if isinstance(slot, MemberError):
+        return answer, record_of(writer, [slot], cost=0.0)
+    record = record_of(writer, [slot], cost=cost_of([slot]))
+    if not without_thinking(slot.text):
+        failure, detail = Failure.EMPTY, "the synthesis holds nothing but thinking"
+    elif slot.finish == "length":
+        failure, detail = Failure.MALFORMED, "the synthesis breaks off at the limit of tokens"
+    else:
+        return replace(answer, text=slot.text, finish=slot.finish), record
+    return answer, replace(record, failure=failure.value, detail=detail)

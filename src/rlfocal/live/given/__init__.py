@@ -1,0 +1,1 @@
+"""What is given for an answer: its words, what else was said, and one reply made of several."""
