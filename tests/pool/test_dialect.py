@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.client import OpenAIEndpoint
+from rlfocal.pool.openai.left_out import noting_left_out
 from rlfocal.pool.openai.refusals import named_parameter, refusal_in
 from rlfocal.pool.types import Message, Request, Response, Wording
 
@@ -588,3 +589,117 @@ def test_a_value_of_top_p_is_left_out_where_it_says_nothing_alone() -> None:
     )
     ask(picky, GREEDY, replace(GREEDY, temperature=0.7), GREEDY)
     assert ["top_p" in body for body in picky.bodies] == [True, False, True, False]
+
+
+THINKING = {"type": "enabled", "budget_tokens": 1024}
+MINIMAL = "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. "
+MINIMAL += "Supported values are: 'low', 'medium', and 'high'."
+ONE = "`temperature` may only be set to 1 when thinking is enabled. Please consult our docs."
+FORCED = "Thinking may not be enabled when tool_choice forces tool use."
+STORED = "The 'metadata' parameter is only allowed when 'store' is enabled."
+
+
+def beside(**extra: Any) -> Request:
+    return replace(ASKED, extra=extra)
+
+
+OF_ONE: list[tuple[str, Any, Refuses, Request, Request]] = [
+    ("reasoning_effort", says(MINIMAL, param="reasoning_effort", code="unsupported_value"),
+     lambda body: body.get("reasoning_effort") == "minimal",
+     beside(reasoning_effort="minimal"), beside(reasoning_effort="low")),
+    ("verbosity", says("verbosity does not support 'low'"),
+     lambda body: body.get("verbosity") == "low",
+     beside(verbosity="low"), beside(verbosity="medium")),
+    ("seed", says("Invalid value at 'generation_config.seed' (TYPE_INT32), 5000000000"),
+     lambda body: body.get("seed", 0) > 1 << 31,
+     replace(ASKED, seed=5_000_000_000), replace(ASKED, seed=7)),
+    ("stop", says("stop: whitespace stop sequences are not allowed"),
+     lambda body: body.get("stop") == [" "],
+     replace(ASKED, stop=(" ",)), replace(ASKED, stop=("Z",))),
+    ("temperature", says(ONE), lambda body: "thinking" in body and body.get("temperature", 1) != 1,
+     beside(thinking=THINKING), ASKED),
+    ("thinking", says(FORCED),
+     lambda body: "thinking" in body and body.get("tool_choice") == "required",
+     beside(thinking=THINKING, tool_choice="required"), beside(thinking=THINKING)),
+    ("metadata", says(STORED), lambda body: "metadata" in body and not body.get("store"),
+     beside(metadata={"a": "b"}), beside(metadata={"a": "b"}, store=True)),
+    ("thinking", says("thinking is not supported with messages that end in an assistant's turn"),
+     lambda body: "thinking" in body and body["messages"][-1]["role"] == "assistant",
+     replace(beside(thinking=THINKING), messages=(USER, Message("assistant", "It is"))),
+     beside(thinking=THINKING)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "words", "refuses", "one", "other"), OF_ONE)
+def test_what_one_may_not_ask_for_is_taken_from_nobody_else(
+    name: str,
+    words: Any,
+    refuses: Callable[[Mapping[str, Any]], bool],
+    one: Request,
+    other: Request,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    picky = Picky(lambda body: (400, words) if refuses(body) else None)
+    assert all(isinstance(reply, Response) for reply in ask(picky, other, one, other, one))
+    has = [name in body for body in picky.bodies]
+    assert has[:4] == [True, True, False, True]
+    # What is the same in all fields goes at once; unless it may be the turns that matter.
+    assert has[4:] == ([True, False] if "messages" in str(words) else [False])
+    assert [record.getMessage().count(f"'{name}'") for record in caplog.records] == [1]
+    assert "minimal" not in caplog.text
+
+
+def test_log_probabilities_that_are_refused_beside_tools_are_asked_for_without_them() -> None:
+    words = says("logprobs are not supported when tools are used")
+    picky = Picky(lambda body: (400, words) if body.keys() >= {"logprobs", "tools"} else None)
+    plain = replace(ASKED, logprobs=True)
+    tools = replace(plain, extra={"tools": [{"type": "function", "function": {"name": "f"}}]})
+    assert all(isinstance(reply, Response) for reply in ask(picky, tools, plain, tools))
+    assert ["logprobs" in body for body in picky.bodies] == [True, False, True, False]
+
+
+def test_values_and_requests_are_remembered_in_bounded_number(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
+        if "seed" in body:
+            return 400, says("seed must be smaller")
+        return (400, says(STORED)) if "metadata" in body else None
+
+    many = [replace(ASKED, seed=10**9 + n, extra={"metadata": {"n": str(n)}}) for n in range(300)]
+
+    async def go() -> OpenAIEndpoint:
+        async with served(Picky(refuses)) as endpoint:
+            for request in many:
+                await endpoint.send(request, timeout_s=30)
+            return endpoint
+
+    (learned,) = asyncio.run(go())._dialect.learned.values()
+    assert len(learned.not_at) == len(learned.not_beside) == 256
+    assert len(caplog.records) == 2
+
+
+def test_what_was_asked_for_and_not_sent_is_noted() -> None:
+    def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
+        if "stop" in body:
+            return 400, says("Unsupported parameter: 'stop'")
+        return (400, says(MINIMAL)) if body.get("reasoning_effort") == "minimal" else None
+
+    asked = replace(ASKED, stop=("Z",), extra={"reasoning_effort": "minimal", "user": "u"})
+    with noting_left_out() as names:
+        ask(Picky(refuses), asked)
+    assert names == {"reasoning_effort"}  # at stop the reply is cut here
+    with noting_left_out() as names:
+        ask(Picky(refuses), replace(asked, wording=Wording(drop=frozenset({"user", "top_p"}))))
+    assert names == {"reasoning_effort", "user"}
+
+
+def test_a_name_that_a_client_made_up_is_one_line_of_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    name = "top_(x\n2026-11-30 21:00:00 ERROR: database wiped"
+    picky = Picky(having(name, says("This is not supported.", param=name)))
+    (reply,) = ask(picky, replace(ASKED, extra={name: 1}))
+    assert isinstance(reply, Response)
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()

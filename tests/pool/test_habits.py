@@ -7,7 +7,7 @@ import json
 import zlib
 
 import pytest
-from asking import ask, fails
+from asking import WITH_TOOLS, ask, fails
 from habits import DONE, END, RESET, Script, chunked, event, json_reply, piece, reply
 
 from rlfocal.errors import Failure
@@ -233,6 +233,70 @@ def test_a_streamed_reply_is_read_however_it_comes(habit: str, streamed: bool) -
     found = ask(STREAMS[habit], streamed=streamed)
     assert found.text == "It is 17."
     assert (found.finish, found.n_prompt_tokens, found.n_completion_tokens) == ("stop", 7, 3)
+
+
+EVERY = [
+    event(piece({"content": "It is "}, "stop", usage=USAGE)),
+    event(piece({"content": "17."}, "stop", usage=USAGE)),
+]
+"""Some servers, and what stands before them, give a reason and a count with each piece."""
+THOUGHT = event(piece({"reasoning_content": "hm"}, "stop", usage=USAGE))
+CALLS = [
+    event(piece({"tool_calls": [{"index": k, "id": name, "function": {
+        "name": name, "arguments": "{}"}}]}, "tool_calls", usage=USAGE))
+    for k, name in enumerate(("look", "add"))
+]  # fmt: skip
+BARE = event(piece({"role": "assistant", "content": ""}, "stop", usage=USAGE))
+SINGLE = event(piece({"content": "It is 17."}, "stop", usage=USAGE))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [EVERY[0], 1.5, EVERY[1], DONE],
+        [EVERY[0], 1.5, EVERY[1]],
+        [THOUGHT, 1.5, *EVERY, DONE],
+        [THOUGHT, THOUGHT, 1.5, *EVERY, DONE],
+        [BARE, 1.5, *EVERY, DONE],
+    ],
+)
+def test_a_reason_with_each_piece_is_no_end(parts: Script, streamed: bool) -> None:
+    found = ask(chunked(parts), streamed=streamed)
+    assert (found.text, found.finish) == ("It is 17.", "stop")
+
+
+def test_a_reason_with_each_call_is_no_end() -> None:
+    found = ask(chunked([CALLS[0], 1.5, CALLS[1], DONE]), WITH_TOOLS)
+    assert [call["id"] for call in found.tool_calls] == ["look", "add"]
+
+
+@pytest.mark.parametrize("parts", [[EVERY[0]], [THOUGHT], [BARE], EVERY])
+def test_what_breaks_or_fails_after_a_reason_with_a_piece_is_no_reply(parts: Script) -> None:
+    error = event({"error": {"message": "worker died", "code": 500}})
+    assert fails(chunked([*parts, 0.1, RESET])).failure is Failure.UNREACHABLE
+    assert "worker died" in str(fails(chunked([*parts, error, DONE])))
+
+
+@pytest.mark.parametrize("parts", [[SINGLE], EVERY])
+def test_a_reason_with_a_piece_and_long_silence_is_an_end(
+    monkeypatch: pytest.MonkeyPatch, parts: Script
+) -> None:
+    monkeypatch.setattr("rlfocal.pool.openai.replies.incoming._AFTER_A_PIECE_S", 0.5)
+    assert ask(chunked([*parts, 20.0, END])).text == "It is 17."
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [SAID[1], event(piece({"content": "17."}, "stop", usage=USAGE))],
+        [SINGLE, event({"choices": [], "usage": USAGE})],
+        [SINGLE, event(piece({}, "stop"))],
+    ],
+)
+def test_a_reason_that_comes_at_the_end_only_is_believed(parts: Script) -> None:
+    assert ask(chunked([*parts, 20.0, END])).text == "It is 17."
+    assert ask(chunked([*parts, 0.1, RESET])).text == "It is 17."
 
 
 def test_halves_of_a_character_meet_again() -> None:

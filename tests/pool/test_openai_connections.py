@@ -66,6 +66,27 @@ def test_any_secret_in_a_reply_makes_it_none() -> None:
         assert HEADER_KEY not in "".join(asyncio.run(go(streamed)))
 
 
+def test_no_secret_is_told_in_thoughts_nor_beside_a_text() -> None:
+    async def go(deltas: list[dict[str, Any]]) -> list[str]:
+        told: list[str] = []
+        script = chunked([*(event(piece(d)) for d in deltas), event(piece({}, "stop")), DONE])
+        asked = replace(ASKED, on_text=told.append, on_thought=told.append, verbatim=True)
+        async with (
+            Habits(lambda body, n: script) as server,
+            OpenAIEndpoint(server.url, key=HEADER_KEY) as endpoint,
+        ):
+            with pytest.raises(MemberError, match="holds the key"):
+                await endpoint.send(asked, timeout_s=30)
+        return told
+
+    text = f"The key is {HEADER_KEY}, as you know."
+    thoughts = [{"reasoning": text[i : i + 3]} for i in range(0, len(text), 3)]
+    for beside in (
+        thoughts, [{"refusal": text}], [{"annotations": [{"type": "x", "text": text}]}],
+    ):  # fmt: skip
+        assert HEADER_KEY not in "".join(asyncio.run(go([*beside, {"content": "7"}])))
+
+
 @pytest.mark.parametrize(
     ("location", "told"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -214,3 +215,23 @@ def test_cancelling_the_caller_ends_it() -> None:
 def test_senseless_settings_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least"):
         Retrying(Scripted(Clock(), []), rng=Highest(), **wrong)
+
+
+class Thinking(Scripted):
+    """Thinks aloud before it fails or answers."""
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        assert request.on_thought is not None
+        request.on_thought(f"thought {len(self.timeouts)}")
+        return await super().send(request, timeout_s=timeout_s)
+
+
+def test_what_breaks_off_amid_its_thoughts_is_sent_again() -> None:
+    clock, thoughts, words = Clock(), list[str](), list[str]()
+    retrying = Retrying(
+        Thinking(clock, [error(), Response("17")]), rng=Highest(), sleep=clock.sleep, clock=clock
+    )
+    asked = replace(ASKED, on_text=words.append, on_thought=thoughts.append)
+    reply = asyncio.run(retrying.send(asked, timeout_s=100))
+    assert (reply.text, reply.n_attempts) == ("17", 2)
+    assert thoughts == ["thought 0", "thought 1"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlfocal.errors import Failure, MemberError, NobodyAnswered, RlfocalError
+from rlfocal.pool.openai.replies.errors.lengths import is_too_long as says_too_long
 
 __all__ = [
     "TOO_LONG",
@@ -116,20 +117,15 @@ _HINT = {
 
 TOO_LONG = "context_length_exceeded"
 """OpenAI's code, by which agents know that they should shorten a conversation."""
-_TOO_LONG = re.compile(
-    r"context[-_ ]*(?:length|window|size|limit)|(?:exceed|beyond|over)\w*[^.]{0,40}\bcontext\b|"
-    r"max(?:imum)?[-_ ]?(?:model[-_ ]len|prompt[-_ ]len|input[-_ ]?(?:len|token)|sequence[-_ ]len|"
-    r"context|seq[-_ ]len)|(?:prompt|input|messages?|conversation|request)\b[^.]{0,40}"
-    r"(?:\btoo (?:long|large|many tokens)|\bexceed\w*[^.]{0,40}(?:tokens?|length|limit))|"
-    r"too many (?:input |prompt )?tokens\b(?! per)|reduce (?:the |your )(?:length|prompt|input)",
-    re.IGNORECASE,
-)
+_OF_RATE = re.compile(r"rate[-_ ]?limit|\bper (?:second|minute|hour|day)\b", re.IGNORECASE)
 
 
 def is_too_long(error: MemberError) -> bool:
     """Whether a member refuses a request for its length, by its server's words."""
-    refused = error.failure in (Failure.BAD_REQUEST, Failure.SERVER_ERROR)
-    return refused and _TOO_LONG.search(str(error)) is not None
+    words = str(error)
+    if error.failure is Failure.SERVER_ERROR:
+        return says_too_long(words) and _OF_RATE.search(words) is None
+    return error.failure is Failure.BAD_REQUEST and says_too_long(words)
 
 
 def from_member(member: str, error: MemberError) -> ApiError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self, assert_never
 
 from rlfocal.errors import ConfigError
+from rlfocal.pool.asking.own_thoughts import OwnThoughts
 from rlfocal.pool.asking.prompting import Question, request_for
 from rlfocal.pool.endpoints import (
     BlendSettings,
@@ -66,6 +67,8 @@ class LiveMember:
     """Where the pool waits for rate limits; of all members on its endpoint."""
     own: OwnSignals = field(default_factory=lambda: OwnSignals({}))
     """The user's own signals, of all members."""
+    thoughts: OwnThoughts = field(default_factory=OwnThoughts, compare=False)
+    """How its server wants its thoughts back, as far as it has shown."""
 
     @cached_property
     def bare(self) -> LiveMember:

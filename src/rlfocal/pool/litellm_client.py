@@ -21,7 +21,9 @@ from typing import Any, Self
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.extras import need
+from rlfocal.pool.openai.asked import words_asked
 from rlfocal.pool.openai.http_failures import filtered_error, timeout_error
+from rlfocal.pool.openai.left_out import note_left_out
 from rlfocal.pool.openai.redaction import excerpt
 from rlfocal.pool.openai.replies.errors.reading import Complaint, Upstream, error_for
 from rlfocal.pool.openai.replies.whole import read_object
@@ -57,8 +59,10 @@ class LiteLlmEndpoint:
         if isinstance(found, MemberError):
             raise found  # here, so that litellm's exception, which holds the request, is no context
         latency_s = time.perf_counter() - started
-        upstream = Upstream(where, partial(_shown, prompt=request.text))
-        return read_object(found, request, upstream, latency_s=latency_s)
+        upstream = Upstream(where, partial(_shown, request=request))
+        reply = read_object(found, request, upstream, latency_s=latency_s)
+        note_left_out(request.wording.drop)
+        return reply
 
     async def _exchange(
         self, request: Request, where: str, timeout_s: float
@@ -125,7 +129,7 @@ class LiteLlmEndpoint:
         if named("Timeout"):
             return timeout_error(where, timeout_s)
         words = str(exc)
-        show = partial(_shown, prompt=request.text)
+        show = partial(_shown, request=request)
         if named("ContentPolicyViolationError"):
             return filtered_error(where, 400, detail=show(words))
         if named("APIConnectionError"):
@@ -184,9 +188,9 @@ def _is_a(exc: Exception, litellm: Any, name: str) -> bool:
     return isinstance(kind, type) and isinstance(exc, kind)
 
 
-def _shown(text: str, *, prompt: str) -> str:
+def _shown(text: str, *, request: Request) -> str:
     """A provider's own words, as far as they are fit to be shown."""
-    return excerpt(text, _keys(os.environ), prompt=prompt)
+    return excerpt(text, _keys(os.environ), prompt=words_asked(request))
 
 
 def _keys(environ: Mapping[str, str]) -> Iterator[str]:

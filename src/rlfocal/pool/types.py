@@ -32,9 +32,9 @@ __all__ = [
 Api = Literal["chat", "completions"]
 """Chat turns, or one text that the model goes on with (for models without a chat template)."""
 Role = Literal["system", "developer", "user", "assistant", "tool"]
-Finish = Literal["stop", "length", "tool_calls"]
-"""How a usable response ended: by itself or at a stop text, at the limit of tokens, or with tools
-to be called."""
+Finish = Literal["stop", "length", "tool_calls", "content_filter"]
+"""How a usable response ended: by itself or at a stop text, at the limit of tokens, with tools
+to be called, or where its server's filter held the rest back."""
 SystemAs = Literal["system", "developer", "user"]
 """The role by which a server is told who the model is; "user": as the beginning of a user's turn,
 for models that know no such role."""
@@ -143,6 +143,12 @@ class Request:
     """Of a question whose options' letters are looked for among these tokens; 0 where unknown."""
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
     """Called with each piece of the reply's text as it comes; None to have it in one piece."""
+    on_thought: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    """The same of what it thinks before, where its server tells that apart and streams."""
+    verbatim: bool = field(default=False, compare=False)
+    """Whether all that can be given on is a reply, as of a member that is asked by its name: a
+    refusal, calls with arguments that are no JSON, a text that was held back midway. Else these
+    are failures."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the body that are passed on as they are; none of `OURS`."""
     wording: Wording = Wording()
@@ -169,6 +175,8 @@ class Response:
     n_completion_tokens: int | None = None
     n_cached_tokens: int | None = None
     """Of the prompt's, those that the server read from its cache; None where it does not say."""
+    n_thinking_tokens: int | None = None
+    """Of the completion's, those that it thought with; None where the server does not say."""
     first_logprobs: Mapping[str, float] | None = None
     """Token → log-probability, of the first token; None where not asked for or not given."""
     tokens: TokenLogprobs | None = None
@@ -185,6 +193,13 @@ class Response:
     """As the model wrote them, where the request offers tools."""
     reasoning: str = ""
     """What it thought before, where the server tells that apart from the text."""
+    thoughts_as: str = ""
+    """The field of the message in which the server told that; empty where in none of its own."""
+    refusal: str = ""
+    """Why the model says that it will not answer, where the server tells that apart."""
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """What else there is, by the server's names: "reasoning_details", "thinking_blocks",
+    "annotations", "images", "citations", "search_results", each a list."""
 
     @property
     def written(self) -> str:

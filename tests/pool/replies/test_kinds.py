@@ -23,6 +23,14 @@ def says(message: str, **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, **more}}
 
 
+PER_MINUTE = (
+    "This request would exceed your organization's rate limit of 40,000 input tokens per minute. "
+    "For details, refer to: https://docs.anthropic.com/en/api/rate-limits. Please reduce the "
+    "prompt length or the maximum tokens requested, or try again later."
+)
+ANTHROPIC = {"type": "error", "error": {"type": "rate_limit_error", "message": PER_MINUTE}}
+TPM = "Request too large for gpt-4o in organization o on tokens per min (TPM): Limit 30000, "
+TPM += "Requested 34000. The input or output tokens must be reduced in order to run successfully."
 KINDS: list[tuple[int, Any, Failure]] = [
     # Filters
     (403, says("Your model requires moderation and your input was flagged for \"violence\". "
@@ -83,6 +91,19 @@ KINDS: list[tuple[int, Any, Failure]] = [
     (400, says("Unknown parameter: 'rate_limit'"), F.BAD_REQUEST),
     (413, says("Request too large for m on tokens per minute", code="rate_limit_exceeded"),
      F.BAD_REQUEST),
+    # Advice to ask for less is no fact about the request where a rate is the limit.
+    (429, ANTHROPIC, F.RATE_LIMITED),
+    (429, says(f"litellm.RateLimitError: AnthropicException - {json.dumps(ANTHROPIC)}",
+               type=None, code="429"), F.RATE_LIMITED),
+    (500, says(f"litellm.RateLimitError: {PER_MINUTE}", code="429"), F.RATE_LIMITED),
+    (400, says(PER_MINUTE), F.RATE_LIMITED),
+    (200, ANTHROPIC, F.RATE_LIMITED),
+    (200, says(PER_MINUTE), F.RATE_LIMITED),
+    (429, says(TPM, type="tokens", code="rate_limit_exceeded"), F.BAD_REQUEST),
+    (429, says("prompt is too long", type="rate_limit_error"), F.BAD_REQUEST),
+    (429, says("Please reduce the length", code="context_length_exceeded"), F.BAD_REQUEST),
+    (400, says("Please reduce the length of the messages or completion."), F.BAD_REQUEST),
+    (200, says("Please reduce the length of the messages or completion."), F.BAD_REQUEST),
     (200, {"error_code": 18, "error_msg": "Open api qps request limit reached"}, F.RATE_LIMITED),
     (200, {"code": "Throttling.RateQuota", "message": "Requests rate limit"}, F.RATE_LIMITED),
     # Servers
@@ -104,6 +125,15 @@ KINDS: list[tuple[int, Any, Failure]] = [
     (503, says("m", code="model_not_available"), F.SERVER_ERROR),
     (200, {"error": "Unexpected endpoint or method. (POST /v1/v1/chat/completions)"},
      F.UNKNOWN_MODEL),
+    # A router that has the model, and nobody for what this request asks for
+    (404, says("No endpoints found that support tool use. To learn more about provider routing, "
+               "visit: https://openrouter.ai/docs/provider-routing", code=404), F.BAD_REQUEST),
+    (404, says("No endpoints found that support image input", code=404), F.BAD_REQUEST),
+    (404, says("No endpoints found that can handle the requested parameters.", code=404),
+     F.BAD_REQUEST),
+    (200, says("No endpoints found that support tool use", code=404), F.BAD_REQUEST),
+    (404, says("No endpoints found for x/y.", code=404), F.UNKNOWN_MODEL),
+    (404, says("No endpoints found matching your data policy", code=404), F.UNKNOWN_MODEL),
     (400, says("For this model, temperature is no longer supported"), F.BAD_REQUEST),
     (400, says("`temperature` is deprecated for this model."), F.BAD_REQUEST),
     (400, says("Billing address field 'seedx' unknown", type="invalid_request_error"),
@@ -119,6 +149,11 @@ def test_kinds(status: int, body: Any, failure: Failure) -> None:
     complaint = complaint_in(body)
     assert complaint is not None
     assert error_for(complaint, None, Upstream("h")).failure is failure
+
+
+def test_a_limit_a_minute_is_waited_for_as_long_as_it_says() -> None:
+    limited = error(429, ANTHROPIC, retry_after="1")
+    assert (limited.turned_away, limited.failure.passes, limited.retry_after_s) == (True, True, 1.0)
 
 
 WORDS: list[tuple[Any, str]] = [

@@ -124,6 +124,32 @@ def test_what_came_from_a_cache(
     assert (found.n_prompt, found.n_cached) == expected
 
 
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 30}, (30, None)),
+        (
+            {"completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 20}},
+            (30, 20),
+        ),
+        ({"completion_tokens": 30, "completion_tokens_details": {"reasoning_tokens": 0}}, (30, 0)),
+        ({"completion_tokens": 30, "completion_tokens_details": None}, (30, None)),
+        ({"output_tokens": 30, "output_tokens_details": {"thinking_tokens": 20}}, (30, 20)),
+        ({"completion_tokens": 30, "reasoning_tokens": 20}, (30, 20)),
+        # Counted apart.
+        ({"completion_tokens": 20, "reasoning_tokens": 50}, (70, 50)),
+        ({"candidatesTokenCount": 20, "thoughtsTokenCount": 5}, (25, 5)),
+        # A part of what is not known.
+        ({"reasoning_tokens": 5}, (None, None)),
+    ],
+)
+def test_what_it_thought_with(
+    usage: dict[str, Any], expected: tuple[int | None, int | None]
+) -> None:
+    found = read_usage(usage, has_output=True)
+    assert (found.n_completion, found.n_thinking) == expected
+
+
 def test_nothing_said_may_take_nothing() -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 0}
     assert read_usage(usage, has_output=False) == Usage(9, 0)
@@ -207,3 +233,6 @@ def test_any_usage_is_counts_within_reason_or_not_known(usage: dict[str, Any]) -
     if found.n_cached is not None:
         assert found.n_prompt is not None
         assert 0 <= found.n_cached <= found.n_prompt
+    if found.n_thinking is not None:
+        assert found.n_completion is not None
+        assert 0 <= found.n_thinking <= found.n_completion

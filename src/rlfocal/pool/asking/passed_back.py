@@ -1,8 +1,9 @@
 """What one member gave with a reply and wants to see again, and nobody else should.
 
-Some servers hang a signature on a call of a tool ("extra_content") and refuse the next turn without
-it; others refuse the turn that has it. It is marked with the member's name on its way to the
-client, who sends it back as part of the conversation: so nothing need be kept in between, by
+Some servers hang a signature on a call of a tool ("extra_content"), or thoughts on the turn
+("reasoning_details"), and refuse the next turn without them; others refuse the turn that has them.
+They are marked with the member's name on its way to the
+client, who sends them back as part of the conversation: so nothing need be kept in between, by
 whichever process. The mark is no secret and is not trusted: it says who is shown the rest, no more.
 """
 
@@ -12,11 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rlfocal.pool.types import Message
+from rlfocal.pool.types import Message, Response
 
-__all__ = ["EXTRA", "for_member", "giver_of", "marked"]
+__all__ = ["DETAILS", "EXTRA", "for_member", "given_back", "giver_of", "marked"]
 
 EXTRA = "extra_content"
+DETAILS = ("reasoning_details", "thinking_blocks")
+"""Thoughts of a turn, in texts or encrypted: a list, each entry of which has a mark of its own."""
 _MARK = "rlfocal"
 
 
@@ -36,6 +39,20 @@ def marked(calls: Iterable[Mapping[str, Any]], member: str) -> tuple[Mapping[str
     )
 
 
+def given_back(
+    reply: Response, member: str
+) -> tuple[tuple[Mapping[str, Any], ...], dict[str, Any]]:
+    """The calls of a reply, and what of the rest has to come back with them; both marked."""
+    if not reply.tool_calls:
+        return (), {}
+    details = {
+        name: [_with_mark(one, member) if isinstance(one, dict) else one for one in given]
+        for name, given in reply.beside.items()
+        if name in DETAILS
+    }
+    return marked(reply.tool_calls, member), details
+
+
 def _with_mark(own: dict[str, Any], member: str) -> dict[str, Any]:
     mark: dict[str, Any] = {"member": member}
     if _MARK in own:  # the member is a gateway itself
@@ -44,7 +61,7 @@ def _with_mark(own: dict[str, Any], member: str) -> dict[str, Any]:
 
 
 def giver_of(extra: Any) -> str | None:
-    """The member that an "extra_content" is marked with; None where it has no mark."""
+    """The member that something is marked with; None where it has no mark."""
     mark = extra.get(_MARK) if isinstance(extra, dict) else None
     name = mark.get("member") if isinstance(mark, dict) else None
     return name if isinstance(name, str) else None
@@ -67,19 +84,33 @@ def _own(extra: Mapping[str, Any], member: str) -> dict[str, Any]:
         found["tool_calls"] = [
             _unmarked(call, member) if isinstance(call, dict) else call for call in calls
         ]
+    for name in DETAILS:
+        if isinstance(details := found.get(name), list):
+            kept = [_without_mark(one, member) for one in details]
+            found[name] = [one for one in kept if one is not None]
+            if details and not found[name]:
+                del found[name]
     return found
 
 
 def _unmarked(holder: Mapping[str, Any], member: str) -> dict[str, Any]:
     found = dict(holder)
-    given = found.get(EXTRA)
-    giver = giver_of(given)
-    if giver is None or not isinstance(given, dict):
+    if giver_of(found.get(EXTRA)) is None:
         return found
-    if giver != member:
+    if (own := _without_mark(found[EXTRA], member)) is None:
         del found[EXTRA]
-        return found
+    else:
+        found[EXTRA] = own
+    return found
+
+
+def _without_mark(given: Any, member: str) -> Any:
+    """What is marked, as its giver wrote it; None where that is another one."""
+    giver = giver_of(given)
+    if giver is None:
+        return given
+    if giver != member:
+        return None
     inner = given[_MARK].get("inner")
     own = {name: value for name, value in given.items() if name != _MARK}
-    found[EXTRA] = own if inner is None else {**own, _MARK: inner}
-    return found
+    return own if inner is None else {**own, _MARK: inner}

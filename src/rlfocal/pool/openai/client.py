@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from rlfocal.errors import ConfigError, Failure, MemberError
+from rlfocal.pool.openai.asked import words_asked
 from rlfocal.pool.openai.body import body_bytes
 from rlfocal.pool.openai.dialect import Attempt, Dialect
 from rlfocal.pool.openai.http_failures import (
@@ -28,6 +29,7 @@ from rlfocal.pool.openai.http_failures import (
     timeout_error,
     with_remedy,
 )
+from rlfocal.pool.openai.left_out import note_left_out
 from rlfocal.pool.openai.redaction import Secret, Withheld, excerpt, redact
 from rlfocal.pool.openai.replies.errors.reading import Upstream, read_error
 from rlfocal.pool.openai.replies.incoming import Incoming
@@ -145,6 +147,9 @@ class OpenAIEndpoint:
         held: list[Withheld] = []
         if request.on_text is not None:
             request, held = self._withholding(request, request.on_text)
+        if request.on_thought is not None:
+            request, more = self._withholding(request, request.on_thought, "on_thought")
+            held += more
         attempt, ends = Attempt(self._dialect, request), time.perf_counter() + timeout_s
         while True:
             started = time.perf_counter()
@@ -162,6 +167,7 @@ class OpenAIEndpoint:
         if self._withheld:
             self._check_secrets(found, where)
         found = attempt.accepted(found, n_alternatives=done.incoming.n_alternatives)
+        note_left_out(attempt.left_out)
         for pieces in held:
             pieces.end()
         return found
@@ -185,14 +191,15 @@ class OpenAIEndpoint:
             return exc
 
     def _withholding(
-        self, request: Request, tell: Callable[[str], None]
+        self, request: Request, tell: Callable[[str], None], listener: str = "on_text"
     ) -> tuple[Request, list[Withheld]]:
         """The request with a listener that never receives a secret."""
         held: list[Withheld] = []
         for secret in self._withheld:
             tell = Withheld(tell, secret.reveal())
             held.insert(0, tell)
-        return replace(request, on_text=tell), held
+        told: dict[str, Any] = {listener: tell}
+        return replace(request, **told), held
 
     def _check_secrets(self, found: Response, where: str) -> None:
         """Refuse a reply that holds the key: clients must never see it.
@@ -200,7 +207,8 @@ class OpenAIEndpoint:
         Raises:
             MemberError: it holds the key.
         """
-        told = "\n".join([found.text, found.reasoning, *map(str, found.tool_calls)])
+        beside = (*found.tool_calls, found.beside)
+        told = "\n".join([found.text, found.reasoning, found.refusal, *map(str, beside)])
         for secret in self._withheld:
             if secret.reveal() in told:
                 raise MemberError(
@@ -259,7 +267,7 @@ class OpenAIEndpoint:
 
     def _shown(self, text: str, *, request: Request) -> str:
         """A server's own words, as far as they are fit to be shown."""
-        return excerpt(text, map(Secret.reveal, self._secrets), prompt=request.text)
+        return excerpt(text, map(Secret.reveal, self._secrets), prompt=words_asked(request))
 
     async def close(self) -> None:
         """Give the connections back."""

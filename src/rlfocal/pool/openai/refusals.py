@@ -121,8 +121,8 @@ class Refusal:
     """It knows no turn of the system."""
     most: int | None = None
     """It takes so many log-probabilities."""
-    of_value: bool = False
-    """It may take the fields with other values."""
+    words: str = ""
+    """The server's own."""
 
 
 def named_parameter(words: str, sent: Collection[str]) -> str | None:
@@ -173,8 +173,7 @@ def refusal_in(raw: bytes, body: Mapping[str, Any]) -> Refusal | None:
         names, named = wanted
     if not (names or system or most):
         return None
-    of_value = not _is_of_field(words)
-    return Refusal(tuple(dict.fromkeys(names)), named, system, most, of_value)
+    return Refusal(tuple(dict.fromkeys(names)), named, system, most, words)
 
 
 def mentioned_in(raw: bytes, body: Mapping[str, Any]) -> str | None:

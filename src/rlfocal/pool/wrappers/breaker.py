@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rlfocal.errors import Failure, MemberError
+from rlfocal.pool.openai.replies.errors.lengths import is_too_long
 from rlfocal.pool.types import Endpoint, Request, Response
 from rlfocal.pool.wrappers.base import Wrapper
 
@@ -50,10 +51,8 @@ _OF_THE_REQUEST = {Failure.EMPTY, Failure.FILTERED, Failure.CANCELLED, Failure.O
 """Failures that say nothing about the endpoint."""
 _PLAIN_CHARS = 4000
 """A prompt that no model refuses for its length."""
-_TOO_LONG = re.compile(
-    r"context[- _]?(?:length|window|size)|too (?:long|large|many tokens)|maximum context",
-    re.IGNORECASE,
-)
+_TOO_LONG = re.compile(r"too (?:long|large|many tokens)", re.IGNORECASE)
+"""Of whatever: who refuses it is not at fault."""
 _LATELY_S = 3600.0
 """For which somebody who has asked counts among those who ask."""
 
@@ -271,7 +270,8 @@ class CircuitBreaker(Wrapper):
     def _is_refusal(self, error: MemberError, request: Request) -> bool:
         """Whether the member refuses what it should not, and has not refused before."""
         long = self._answered_at > -math.inf and len(request.text) > _PLAIN_CHARS
-        if long or _TOO_LONG.search(str(error)):
+        words = str(error)
+        if long or _TOO_LONG.search(words) or is_too_long(words):
             return False
         asked = hash(request.text)
         if asked in self._refused and self.state == "closed":

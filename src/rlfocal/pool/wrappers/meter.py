@@ -41,7 +41,8 @@ class Metered(Wrapper):
         if price is not None and not cost:
             # No prompt is without tokens, and no reply that says something.
             n_prompt, n_completion = reply.n_prompt_tokens or None, reply.n_completion_tokens
-            if not n_completion and (reply.text or reply.tool_calls or reply.reasoning):
+            said = reply.text or reply.tool_calls or reply.reasoning or reply.refusal
+            if not n_completion and said:
                 n_completion = None
             cost, unsettled = price.charged(
                 request, n_prompt, n_completion, n_cached=reply.n_cached_tokens

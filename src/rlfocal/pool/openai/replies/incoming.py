@@ -21,7 +21,7 @@ from rlfocal.pool.openai.replies.errors.words import said_in
 from rlfocal.pool.openai.replies.events import EventReader, loads
 from rlfocal.pool.openai.replies.logprobs import logprobs_in
 from rlfocal.pool.openai.replies.stream import Pieces
-from rlfocal.pool.openai.replies.texts import whole_characters
+from rlfocal.pool.openai.replies.texts import Halves, whole_characters
 from rlfocal.pool.openai.replies.tokens import n_alternatives
 from rlfocal.pool.openai.replies.whole import choice_of, is_failed, read_object
 from rlfocal.pool.types import Api, Request, Response
@@ -33,6 +33,8 @@ _AFTER_THE_END_S = 0.25
 _AFTER_USAGE_S = 1.0
 _AFTER_FINISH_S = 5.0
 """For a count that may still come."""
+_AFTER_A_PIECE_S = 30.0
+"""Where the reason for an end came with a piece of the reply, and may come with each."""
 _AFTER_JSON_S = 2.0
 _SOLID = re.compile(rb"\S")
 _BLANKS = re.compile(r"\s*")
@@ -75,7 +77,9 @@ class Incoming:
     def _pieces(self) -> Pieces:
         """Of a reply that comes in several; only asked for where it does."""
         tell = None if self._request.on_text is None else self._tell
-        return Pieces(self._api, self.bounds, tell, offered_in(self._request.extra))
+        think = self._request.on_thought
+        thinks = None if think is None else Halves(think)
+        return Pieces(self._api, self.bounds, tell, offered_in(self._request.extra), thinks)
 
     @cached_property
     def _events(self) -> EventReader:
@@ -169,7 +173,7 @@ class Incoming:
     def is_complete(self) -> bool:
         """All that is needed has come, whatever becomes of the connection."""
         if self._is_events:
-            return self._events.is_done or self._pieces.finish is not None
+            return self._events.is_done or self._pieces.is_over
         return self._whole is not None
 
     @property
@@ -181,14 +185,16 @@ class Incoming:
         if self._events.is_done:
             return _AFTER_THE_END_S
         pieces = self._pieces
-        if pieces.finish is None or pieces.goes_on_after_finish:
+        if pieces.finish is None:
             return None
+        if not pieces.is_over:
+            return _AFTER_A_PIECE_S
         return _AFTER_USAGE_S if pieces.has_usage else _AFTER_FINISH_S
 
     def is_whole_after_silence(self) -> bool:
         """Asked when nothing has come for that long: is it all there?"""
         if self._is_events:
-            return self.is_complete
+            return self.is_complete or self._pieces.finish is not None
         self._n_tried = len(self._body)
         return self._parse()
 
@@ -231,6 +237,9 @@ class Incoming:
         reply = read_object(found, self._request, upstream, api=self._api, latency_s=latency_s)
         if reply.tokens is not None:
             self.n_alternatives = n_alternatives(logprobs_in(choice_of(found) or {}))
+        think = self._request.on_thought
+        if think is not None and reply.reasoning and not self._is_events:
+            think(reply.reasoning)  # before the text, which is told as a whole, too
         if self._request.on_text is not None and reply.text and not self._told:
             self._request.on_text(reply.text)
         return reply
@@ -269,7 +278,9 @@ class Incoming:
                 Failure.MALFORMED,
             )
         is_wrong = pieces.is_spoiled or (pieces.is_noisy and not is_ended)
-        is_whole = self.is_complete or (pieces.has_final_usage and broken is None)
+        # An end that is not certain is one where nothing is known to have broken off.
+        is_likely = pieces.has_final_usage or pieces.finish is not None
+        is_whole = self.is_complete or (is_likely and broken is None)
         if is_wrong or (stray and not (is_whole or self.has_begun)):
             raise error_for(Complaint(said_in(stray)), None, upstream)
         if is_whole:

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from rlfocal.pool.openai.replies.beside import OF_REPLY, BesidePieces
 from rlfocal.pool.openai.replies.bounds import Bounds
 from rlfocal.pool.openai.replies.call_pieces import CallPieces
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, called_in
 from rlfocal.pool.openai.replies.errors.reading import Complaint, complaint_in
 from rlfocal.pool.openai.replies.strays import is_alive, is_error_name, tells_of_an_error
-from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of
+from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, thoughts_field
 from rlfocal.pool.openai.replies.tokens import joined
 from rlfocal.pool.openai.replies.usage import merged, usages_of
 from rlfocal.pool.openai.replies.whole import choice_of, index_of, only_choice, unwrapped
@@ -29,7 +30,7 @@ _MOST_LISTED = 1 << 12
 _STATUS = re.compile(r"(http_?)?(status_?)?code|status", re.IGNORECASE)
 _FAILURE = re.compile(r"err|err_?(msg|code|no)|.*error.*|exception", re.IGNORECASE)
 _NONE = frozenset({"0", "none", "null", "false", "ok", "success", "200"})
-_KEPT = ("id", "prompt_filter_results", "promptFeedback")
+_KEPT = ("id", "prompt_filter_results", "promptFeedback", *OF_REPLY)
 
 
 class Pieces:
@@ -40,6 +41,7 @@ class Pieces:
         bounds: how much of them is read.
         tell: told of each piece of text; None for nobody.
         offered: names of the tools that may be called.
+        tell_thought: told of each piece of what is thought; None for nobody.
     """
 
     def __init__(
@@ -48,10 +50,13 @@ class Pieces:
         bounds: Bounds,
         tell: Callable[[str], None] | None,
         offered: Iterable[str] = (),
+        tell_thought: Callable[[str], None] | None = None,
     ) -> None:
         self._api, self._bounds, self._tell = api, bounds, tell
+        self._tell_thought = tell_thought
         self._texts, self._held, self._n_characters = list[str](), "", 0
         self._thoughts, self._refusals = list[str](), list[str]()
+        self._thoughts_as, self._beside = "", BesidePieces()
         self._calls, self._old_calls = CallPieces(offered), CallPieces()
         self._usage: dict[str, Any] = {}
         self._logprobs: Any = None
@@ -61,6 +66,10 @@ class Pieces:
         """The reason that it ended for, once there is one."""
         self.goes_on_after_finish = False
         """A server that gives a reason with each piece: then it says nothing."""
+        self._is_alone = False
+        """The reason, or a count, came after the pieces, or with the last of such as had none."""
+        self._says_without = self._thinks_without = False
+        """Pieces came without a reason: this server gives it at the end only."""
         self.has_usage = self.has_final_usage = False
         self.complaint: Complaint | None = None
         """The first error among the pieces."""
@@ -113,7 +122,7 @@ class Pieces:
 
     def take_text(self, text: str, event: str = "") -> None:
         """Take what is no JSON: an error in plain words, or text of unknown meaning."""
-        if self._is_over:
+        if self.is_over:
             return
         is_error = is_error_name(event) or tells_of_an_error(text)
         self.is_spoiled |= is_error and (self.n_read > 0 or is_error_name(event))
@@ -121,7 +130,7 @@ class Pieces:
 
     def take_unreadable(self) -> None:
         """A piece of the reply cannot be read."""
-        if self._is_over:
+        if self.is_over:
             self._is_garbled_late = True
         else:
             self._is_garbled = True
@@ -132,9 +141,13 @@ class Pieces:
         return self._is_garbled or (self._is_garbled_late and self.goes_on_after_finish)
 
     @property
-    def _is_over(self) -> bool:
-        """Said to be; whatever comes now takes nothing away."""
-        return self.finish is not None and not self.goes_on_after_finish
+    def is_over(self) -> bool:
+        """Said to be for certain; whatever comes now takes nothing away.
+
+        It is not where the reason came with the first that was said, or before anything was: some
+        servers give one with each piece, and may think long before the next.
+        """
+        return self._is_alone and not self.goes_on_after_finish
 
     def _weigh(self, complaint: Complaint, found: Mapping[str, Any], event: str) -> None:
         """What is worded like an error may only tell how things stand: "loading model"."""
@@ -152,7 +165,7 @@ class Pieces:
             return
         # Before anything of a reply, an error may be of a server that another one stood in for.
         is_within = self.n_read > 0 or bool(found.get("choices"))
-        self.is_spoiled |= is_within and not (is_guess or self._is_over)
+        self.is_spoiled |= is_within and not (is_guess or self.is_over)
         self._is_guess = is_guess if self.complaint is None else self._is_guess and is_guess
         self._complain(complaint)
 
@@ -175,11 +188,12 @@ class Pieces:
         self._flush()
         message: dict[str, Any] = {"content": "".join(self._texts)}
         if thoughts := "".join(self._thoughts):
-            message["reasoning"] = thoughts
+            message[self._thoughts_as or "reasoning"] = thoughts
         if refusals := "".join(self._refusals):
             message["refusal"] = refusals
         if calls := self._calls.as_json() or self._old_calls.as_json():
             message["tool_calls"] = calls
+        message |= self._beside.as_json()
         choice = {"index": 0, "message": message, "finish_reason": self.finish}
         return {
             **self._kept,
@@ -202,6 +216,7 @@ class Pieces:
             self._usage = merged([self._usage, *usages])
             self.has_usage = True
             self.has_final_usage |= not found.get("choices") and bool(self._texts)
+            self._is_alone |= not found.get("choices") and self.finish is not None
         choice = choice_of(found)
         if choice is not None:
             self._is_found = True
@@ -210,35 +225,50 @@ class Pieces:
             self._others.append(found)
 
     def _choose(self, choice: dict[str, Any]) -> None:
-        before = self._size()
+        said, thought = self._sizes()
         delta = choice.get("delta")
         if isinstance(delta, dict) and delta:
             self._add(delta)
+            self._beside.add(delta)
         elif isinstance(message := choice.get("message"), dict):
             self._add_rest(message)
+            self._beside.replace(message)
         if (text := text_of(choice.get("text"))) and not delta:
             self._say(text)
         self._calls.add(choice.get("tool_calls"))  # beside the message
         if more := choice.get("logprobs"):
             self._logprobs = joined(self._logprobs, more) if self._logprobs else more
-        self._end(choice.get("finish_reason", choice.get("stop_reason")), self._size() > before)
+        said_now, thought_now = self._sizes()
+        finish = choice.get("finish_reason", choice.get("stop_reason"))
+        self._end(finish, said=said_now > said, thought=thought_now > thought)
 
-    def _size(self) -> int:
-        return self._n_characters + self._calls.n_characters + len(self._calls)
+    def _sizes(self) -> tuple[int, int]:
+        """How much was said, or called, and how much was thought."""
+        calls = sum(part.n_characters + len(part) for part in (self._calls, self._old_calls))
+        return self._n_characters + len(self._refusals) + calls, len(self._thoughts)
 
-    def _end(self, finish: Any, has_more: bool) -> None:
-        if self.finish is not None and has_more:
+    def _end(self, finish: Any, *, said: bool, thought: bool) -> None:
+        if self.finish is not None and (said or thought):
             self._more_since_finish = self.goes_on_after_finish = True
         if finish is None or finish == "" or finish == "null":
+            self._says_without |= said
+            self._thinks_without |= thought
             return
         # The first word counts; where it was said too early, the last one does.
         if self.finish is None or self._more_since_finish:
             self.finish, self._more_since_finish = finish, False
+        if said or thought:
+            self._is_alone |= self._says_without if said else self._thinks_without
+        else:
+            self._is_alone |= any(self._sizes()) or str(finish).lower() != "stop"
 
     def _add(self, delta: dict[str, Any]) -> None:
         self._say(text_of(delta.get("content")) or text_of(delta.get("text")) or "")
         if thought := thinking_of(delta):
             self._thoughts.append(thought)
+            self._thoughts_as = self._thoughts_as or thoughts_field(delta)
+            if self._tell_thought is not None:
+                self._tell_thought(thought)
         if refusal := refusal_of(delta):
             self._refusals.append(refusal)
         self._calls.add(delta.get("tool_calls") or called_in(delta.get("content")))

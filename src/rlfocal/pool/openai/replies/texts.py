@@ -5,10 +5,17 @@ Each may be a string, a part, or parts within parts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["refusal_of", "text_of", "thinking_of", "whole_characters"]
+__all__ = [
+    "Halves",
+    "refusal_of",
+    "text_of",
+    "thinking_of",
+    "thoughts_field",
+    "whole_characters",
+]
 
 _DEPTH = 4
 _THINKING = ("reasoning_content", "reasoning", "thinking")
@@ -64,13 +71,21 @@ def _inner(found: Any, depth: int = _DEPTH) -> str:
 
 def thinking_of(message: Mapping[str, Any]) -> str:
     """What a model thought before it spoke, where its server tells that apart from the text."""
-    for name in _THINKING:
-        if (found := message.get(name)) and (thought := _inner(found)):
-            return thought
+    if name := thoughts_field(message):
+        return _inner(message[name])
     parts = message.get("content")
     thought = "".join(_thought(parts)) if isinstance(parts, list) else ""
     details = message.get("reasoning_details")
     return thought or ("".join(_thought(details)) if isinstance(details, list) else "")
+
+
+def thoughts_field(message: Mapping[str, Any]) -> str:
+    """The field in which a message has its thoughts as a text; empty where they are in none.
+
+    >>> thoughts_field({"content": "7", "reasoning_content": "", "reasoning": "3 and 4"})
+    'reasoning'
+    """
+    return next((name for name in _THINKING if _inner(message.get(name))), "")
 
 
 def _thought(parts: list[Any]) -> Iterator[str]:
@@ -88,6 +103,25 @@ def refusal_of(message: Mapping[str, Any]) -> str:
         if isinstance(part, Mapping) and isinstance(part.get("refusal"), str):
             return str(part["refusal"])
     return ""
+
+
+class Halves:
+    """Passes pieces of a text on; half of a character waits for its other half.
+
+    Args:
+        tell: is told of what can be written.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell, self._held = tell, ""
+
+    def __call__(self, piece: str) -> None:
+        """Take a piece."""
+        text, self._held = self._held + piece, ""
+        if "\ud800" <= text[-1:] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        if text:
+            self._tell(whole_characters(text))
 
 
 def whole_characters(text: str) -> str:

@@ -62,6 +62,8 @@ class Usage:
     cost_usd: float | None = None
     n_cached: int | None = None
     """Of the prompt's, those that came from a cache."""
+    n_thinking: int | None = None
+    """Of the completion's, those that it thought with."""
 
 
 def usages_of(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -116,16 +118,18 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
 
     >>> xai = {"prompt_tokens": 12, "completion_tokens": 2, "total_tokens": 331}
     >>> read_usage(xai, has_output=True)
-    Usage(n_prompt=12, n_completion=319, cost_usd=None, n_cached=None)
+    Usage(n_prompt=12, n_completion=319, cost_usd=None, n_cached=None, n_thinking=None)
     """
     usage, counts = _counted(usage)
     total, n_completion = counts.get("total"), counts.get("completion")
-    n_prompt, n_thinking = counts.get("prompt"), counts.get("thinking", 0)
+    n_prompt, thinking = counts.get("prompt"), [counts.get("thinking")]
     if n_prompt is not None and not _APART.isdisjoint(usage):
         n_prompt = _with_cached(usage, n_prompt, n_completion, total)
     for name in _DETAILS:
         if isinstance(details := usage.get(name), Mapping):
-            n_thinking = max(n_thinking, _counted(details)[1].get("thinking", 0))
+            thinking.append(_counted(details)[1].get("thinking"))
+    told = [n for n in thinking if n is not None]
+    n_thinking = max(told, default=0)
     if has_output:
         n_prompt, n_completion = n_prompt or None, n_completion or None
     if total is not None and n_prompt is not None:
@@ -138,7 +142,9 @@ def read_usage(usage: Mapping[str, Any], *, has_output: bool) -> Usage:
         n_completion += n_thinking  # a part is never more than the whole: it is counted apart
     has_cost = not usage.keys().isdisjoint((*_COSTS, "costdetails"))
     n_cached = None if n_prompt is None else _cached(usage, n_prompt)
-    return Usage(n_prompt, n_completion, _cost(usage) if has_cost else None, n_cached)
+    cost = _cost(usage) if has_cost else None
+    is_known = bool(told) and n_completion is not None
+    return Usage(n_prompt, n_completion, cost, n_cached, n_thinking if is_known else None)
 
 
 def _cached(usage: Mapping[str, Any], n_prompt: int) -> int | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool.openai.http_failures import filtered_error, in_place_error
+from rlfocal.pool.openai.replies.beside import beside_of
 from rlfocal.pool.openai.replies.bounds import LEAST_TEXT, Bounds
 from rlfocal.pool.openai.replies.calls import MOST_CALLS, calls_of, is_argument
 from rlfocal.pool.openai.replies.errors.reading import (
@@ -24,7 +25,13 @@ from rlfocal.pool.openai.replies.errors.reading import (
 )
 from rlfocal.pool.openai.replies.events import loads
 from rlfocal.pool.openai.replies.logprobs import first_logprobs, logprobs_in
-from rlfocal.pool.openai.replies.texts import refusal_of, text_of, thinking_of, whole_characters
+from rlfocal.pool.openai.replies.texts import (
+    refusal_of,
+    text_of,
+    thinking_of,
+    thoughts_field,
+    whole_characters,
+)
 from rlfocal.pool.openai.replies.tokens import token_logprobs
 from rlfocal.pool.openai.replies.usage import merged, read_usage, usages_of
 from rlfocal.pool.types import Api, Finish, Request, Response
@@ -97,15 +104,17 @@ def read_object(
         raise bounds.error(upstream.where)
     told = logprobs_in(choice) if request.n_logprobs or request.logprobs else None
     logprobs = first_logprobs(told) if request.n_logprobs else None
-    finish = _finish(choice, upstream, calls=bool(calls))
-    if calls and finish != "length":
+    # By name, whatever can be given on is; elsewhere it has to be an answer.
+    verbatim, refusal = request.verbatim, whole_characters(refusal_of(message))
+    beside = beside_of(found, message)
+    is_said = bool(text.strip() or calls or (verbatim and (refusal or beside.get("images"))))
+    finish = _finish(choice, upstream, calls=bool(calls), may_be_cut=verbatim and is_said)
+    if calls and finish != "length" and not verbatim:
         _check_arguments(calls, upstream)
-    if not (text.strip() or calls or logprobs):
+    if not (is_said or logprobs):
         raise _empty(choice, message, finish, upstream)
     usages = usages_of(found)
-    usage = read_usage(
-        usages[0] if len(usages) == 1 else merged(usages), has_output=bool(text.strip() or calls)
-    )
+    usage = read_usage(usages[0] if len(usages) == 1 else merged(usages), has_output=is_said)
     thinking = thinking_of(message)
     return Response(
         text=text,
@@ -113,12 +122,16 @@ def read_object(
         n_prompt_tokens=usage.n_prompt,
         n_completion_tokens=usage.n_completion,
         n_cached_tokens=usage.n_cached,
+        n_thinking_tokens=usage.n_thinking,
         first_logprobs=logprobs,
         tokens=token_logprobs(told, text) if request.logprobs and told else None,
         latency_s=latency_s,
         cost_usd=usage.cost_usd,
         tool_calls=calls,
         reasoning=thinking if thinking.isascii() else whole_characters(thinking),
+        thoughts_as=own if isinstance(message.get(own := thoughts_field(message)), str) else "",
+        refusal=refusal,
+        beside=beside,
     )
 
 
@@ -275,12 +288,16 @@ def _check_arguments(calls: tuple[dict[str, Any], ...], upstream: Upstream) -> N
             )
 
 
-def _finish(choice: Mapping[str, Any], upstream: Upstream, *, calls: bool) -> Finish:
+def _finish(
+    choice: Mapping[str, Any], upstream: Upstream, *, calls: bool, may_be_cut: bool
+) -> Finish:
     found = choice.get("finish_reason", choice.get("stop_reason"))
     word = found.strip().lower() if isinstance(found, str) else ""
     if word in _FINE:
         return "tool_calls" if calls else "stop"
     if _is_held_back(word):
+        if may_be_cut:
+            return "content_filter"
         raise filtered_error(upstream.where, None)
     if _is_broken(word):
         raise in_place_error(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from rlfocal.errors import Failure
 from rlfocal.pool.openai.http_failures import failure_of
+from rlfocal.pool.openai.replies.errors.lengths import advises_less, has_no_room
 
 __all__ = ["kind_of"]
 
@@ -145,11 +146,6 @@ _OF_MACHINES = _any(
     r"quota of (gpu|cpu|node|machine)s?|gpus?\b|load balanc\w+ is|compute (quota|cap)"
 )
 """Not money is short there."""
-_TOO_LONG = _any(
-    r"context[- _](length|window|size)|(prompt|input|request) (is |was )?too (long|large)",
-    r"reduce (the|your) (length|prompt|input|message)|request too large for",
-    r"max(imum)? (context|model|sequence) len|must be reduced",
-)
 _LIMITED = _any(
     r"rate[- _]?limit|too many (requests|tokens)|throttl|resource has been exhausted",
     r"(requests?|sending|asking) too (quickly|fast|often|frequently)|qps\b.{0,40}?\blimit",
@@ -187,6 +183,11 @@ _NO_MODEL = _any(
     r"(route|endpoint|path|url) .{0,60}?not found",
     r"模型不存在|模型未|未找到模型",
 )
+_NONE_FOR_IT = _any(
+    r"no (endpoints?|providers?) (was |were )?(found |available )?(that |which )?(can |could )?"
+    r"(supports?|handles?|accepts?)\b"
+)
+"""A router has the model, and nobody who serves it takes what this request asks for."""
 _IN_REQUEST = _any(
     r"unsupported|not supported|not permitted|not allowed|invalid (value|param|argument|request|"
     r"field)|unrecogni[sz]ed|unknown (parameter|field|argument)|missing required|extra inputs"
@@ -197,7 +198,6 @@ _OF_A_FIELD = _any(
 )
 _BY_WORDS: tuple[tuple[re.Pattern[str], Failure], ...] = (
     (_LIMITED, Failure.RATE_LIMITED),
-    (_TOO_LONG, Failure.BAD_REQUEST),
     (_MODERATION, Failure.FILTERED),
     (_NO_KEY, Failure.UNAUTHORISED),
     (_NO_MODEL, Failure.UNKNOWN_MODEL),
@@ -239,7 +239,9 @@ def kind_of(
         return Failure.FILTERED
     if by_code is Failure.OUT_OF_CREDIT or status == 402:
         return Failure.OUT_OF_CREDIT
-    if by_code is Failure.BAD_REQUEST or (_TOO_LONG.search(words) and status != 404):
+    is_limited = by_code is Failure.RATE_LIMITED or 429 in (status, number)
+    is_limited = is_limited or _LIMITED.search(words) is not None
+    if by_code is Failure.BAD_REQUEST or _is_unfit(status, words, is_limited=is_limited):
         return Failure.BAD_REQUEST
     # Who says when to come again does not mean that the account is empty: so Gemini words its
     # limit of requests a minute.
@@ -248,6 +250,14 @@ def kind_of(
     if status is None or is_down:
         return _of_server(status, codes, words, number, by_code)
     return _of_client(status, codes, words, by_code)
+
+
+def _is_unfit(status: int | None, words: str, *, is_limited: bool) -> bool:
+    """Whether words refuse this request for good: for its length, or for what it asks for."""
+    if _NONE_FOR_IT.search(words):
+        return True
+    # Of a minute's limit, too, servers say that a shorter request would fit into it.
+    return status != 404 and (has_no_room(words) or (advises_less(words) and not is_limited))
 
 
 def _is_filtered(words: str) -> bool:
