@@ -41,11 +41,13 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     json: Any = None
     """In place of a completion."""
+    events: Sequence[Mapping[str, Any]] = ()
+    """What a stream tells, in place of words."""
     wait_s: float = 0.0
     pause_s: float = 0.0
     """Between two words of a stream."""
     may_say: Callable[[int], bool] = lambda k: True
-    """Whether word k of a stream (a whole reply: 0) may be said yet; it is waited for."""
+    """Whether word or event k of a stream (a whole reply: 0) may be said yet; it is waited for."""
     cut_after: int | None = None
     """Words, after which the connection breaks."""
 
@@ -99,7 +101,7 @@ class SpyUpstream:
             await asyncio.sleep(reply.wait_s)
             await _until_it_may(reply, 0)
             streams = got.raw and got.body.get("stream") and reply.status == 200
-            if streams and reply.json is None:
+            if streams and (reply.json is None or reply.events):
                 return await _streamed(request, reply)
             shown = _whole(got, reply) if reply.json is None else reply.json
             return web.json_response(shown, status=reply.status, headers=reply.headers)
@@ -151,6 +153,13 @@ async def _streamed(request: web.Request, reply: Reply) -> web.StreamResponse:
         data = json.dumps({"choices": [choice], **more})
         await response.write(f"data: {data}\n\n".encode())
 
+    for k, data in enumerate(reply.events):
+        await _until_it_may(reply, k)
+        await response.write(f"data: {json.dumps(data)}\n\n".encode())
+    if reply.events:
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
     for k, word in enumerate(re.findall(r"\s*\S+", reply.text)):
         if k == reply.cut_after:
             assert request.transport is not None

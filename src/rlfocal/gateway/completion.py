@@ -83,18 +83,21 @@ class Completion:
         self._keep_prompt, self._under_way, self._span = keep_prompt, under_way, span
         self._admitted = False
 
-    def start(self, on_text: OnText | None = None) -> asyncio.Task[Answer]:
+    def start(
+        self, on_text: OnText | None = None, on_thought: OnText | None = None
+    ) -> asyncio.Task[Answer]:
         """Set it going; it is written down when the task ends, however that is.
 
         Args:
             on_text: called with pieces of the text where it can be streamed.
+            on_thought: likewise with pieces of what is thought.
         """
-        task = asyncio.create_task(self._run(on_text), name=self.id)
+        task = asyncio.create_task(self._run(on_text, on_thought), name=self.id)
         self._under_way.keep(task)
         task.add_done_callback(self._end)
         return task
 
-    async def _run(self, on_text: OnText | None) -> Answer:
+    async def _run(self, on_text: OnText | None, on_thought: OnText | None) -> Answer:
         current.set(self._span)  # of this task
         ends = self._started + self.chat.deadline_s
         margin = min(_MARGIN_S, _MARGIN * self.chat.deadline_s)
@@ -104,7 +107,7 @@ class Completion:
                 left = ends - margin - asyncio.get_running_loop().time()
                 if left <= 0:
                     raise too_late(self.chat.deadline_s)
-                answer = await self._backend.run(left, max_usd, on_text)
+                answer = await self._backend.run(left, max_usd, on_text, on_thought)
                 return held_back(answer, self.chat.rules, on_text)
         except (NobodyAnswered, MemberError) as exc:
             error = self._backend.refusal(exc)
@@ -193,6 +196,8 @@ class Completion:
             model=self.chat.body.model,
             trace=trace,
             explain=self.chat.extension.explain,
-            ignored=tuple(dict.fromkeys((*self.chat.ignored, *self._backend.ignored))),
+            ignored=tuple(
+                dict.fromkeys([*self.chat.ignored, *map(self.chat.as_sent, self._backend.ignored)])
+            ),
             overhead_s=max(0.0, time.perf_counter() - self._began - trace.members_s),
         )

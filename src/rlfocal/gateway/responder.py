@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from rlfocal.gateway.completion import Completion
-from rlfocal.gateway.door.pieces import Pieces
+from rlfocal.gateway.door.pieces import Pieces, Thought
 from rlfocal.gateway.errors import ApiError, shutting_down
 from rlfocal.gateway.wire.dialects.dialect import Dialect, Writer
 from rlfocal.gateway.wire.replies import Shape, encode
@@ -41,7 +41,8 @@ class Responder:
         """Start the completion."""
         if not self.completion.chat.body.stream:
             return self.completion.start()
-        task = self.completion.start(self.pieces.put)
+        think = self.pieces.think if self._writer.tells_thoughts else None
+        task = self.completion.start(self.pieces.put, think)
         task.add_done_callback(lambda _: self.pieces.end())
         return task
 
@@ -105,7 +106,10 @@ class Responder:
         if begun := writer.first(shape):
             yield begun, False
         while piece is not None:
-            yield writer.piece(piece, shape) if piece else writer.still(), False
+            if isinstance(piece, Thought):
+                yield writer.thought(piece, shape), False
+            else:
+                yield writer.piece(piece, shape) if piece else writer.still(), False
             try:
                 async with asyncio.timeout(self._keep_alive_s):
                     piece = await self.pieces.get()

@@ -26,13 +26,20 @@ class Backend(Protocol):
         """Dollars that it may cost at most; None where a price is not known."""
         ...
 
-    def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Awaitable[Answer]:
+    def run(
+        self,
+        deadline_s: float,
+        max_usd: float,
+        on_text: OnText | None,
+        on_thought: OnText | None = None,
+    ) -> Awaitable[Answer]:
         """Answer the request.
 
         Args:
             deadline_s: seconds.
             max_usd: dollars that must not be passed.
             on_text: called with pieces of the text where that is the answer whatever comes.
+            on_thought: likewise with what a member thinks that is asked by its name.
 
         Raises:
             ApiError: there is no answer, and why.

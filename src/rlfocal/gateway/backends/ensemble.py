@@ -56,6 +56,7 @@ class EnsembleBackend:
         if exploration is not None and not first and may_explore(strategy):
             decides = self._exploring = Exploring(decides, exploration)
         self._members, self._chat, self._session = ensemble.members, chat, session
+        self._reads = ensemble.reads
         self._answering = ensemble.led_by(decides).begin(
             chat.question, synthesiser=synthesiser, first=first,
             as_decided=self._exploring is not None,
@@ -84,8 +85,14 @@ class EnsembleBackend:
                 most += usd
         return most
 
-    async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:
-        """Ask in rounds."""
+    async def run(
+        self,
+        deadline_s: float,
+        max_usd: float,
+        on_text: OnText | None,
+        on_thought: OnText | None = None,
+    ) -> Answer:
+        """Ask in rounds; nobody's thoughts are told."""
         self._max_usd = max_usd
         # Whoever is silent could still lower a confidence that decides, or read where another
         # writes.
@@ -126,4 +133,4 @@ class EnsembleBackend:
         found = self._exploring.episode()
         if trace.readers and found.states.asked[-1].sum() > len(trace.calls):
             return None  # some were not needed, and count as asked: likewise
-        return found.as_json()
+        return found.as_json() if found.is_carried_out(self._reads) else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from rlfocal.deliberation.trace import Round, Trace
-from rlfocal.errors import MemberError, NobodyAnswered
+from rlfocal.errors import Failure, MemberError, NobodyAnswered
 from rlfocal.gateway.backends.backend import OnText, no_images
 from rlfocal.gateway.errors import ApiError, from_member
 from rlfocal.gateway.wire.body import SAMPLING
@@ -23,11 +24,12 @@ from rlfocal.pool.asking.passed_back import marked
 from rlfocal.pool.asking.question import Said
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
-from rlfocal.pool.types import Request, Response
+from rlfocal.pool.openai.left_out import noting_left_out
+from rlfocal.pool.types import PASSED_ON, Request, Response
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import billed
 
-__all__ = ["MemberBackend"]
+__all__ = ["MemberBackend", "given_on"]
 
 _PLAIN_TIERS = ("auto", "default", "flex", "batch", "standard_only")
 """Of service, which cost what a model's price says or less."""
@@ -49,7 +51,8 @@ class MemberBackend:
             raise no_images(f"member '{member.name}' takes no")
         unknown = frozenset() if member.takes_any_field else chat.unknown
         self._extra = {k: v for k, v in chat.question.extra.items() if k not in unknown}
-        self.ignored = tuple(sorted(unknown)) + _shortened(member, chat)
+        self.ignored = tuple(sorted({*unknown, *_without_effect(member, self._extra)}))
+        self.ignored += _shortened(member, chat)
         self._member, self._chat = member, chat
         if chat.extension.max_usd is not None:
             self._keep_to_the_bound()
@@ -118,10 +121,17 @@ class MemberBackend:
             if body.seed is not None:  # equal seeds would draw equal replies
                 sampling["seed"] = min(body.seed + k, _LAST_SEED)
             request = member.request(question, sample=k, logprobs=False)
-            made.append(replace(request, **sampling) if sampling else request)
+            turns = member.thoughts.put(request.messages)
+            made.append(replace(request, messages=turns, **sampling))
         return made
 
-    async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:
+    async def run(
+        self,
+        deadline_s: float,
+        max_usd: float,
+        on_text: OnText | None,
+        on_thought: OnText | None = None,
+    ) -> Answer:
         """Ask the member."""
         member, requests = self._member, self.requests()
         most = self.most_usd() if max_usd < math.inf else 0.0
@@ -136,10 +146,9 @@ class MemberBackend:
         relay = TextRelay(on_text) if on_text is not None and len(requests) == 1 else None
         timeout_s = min(deadline_s, member.timeout_s)
         started = time.perf_counter()
-        with billed() as bill:
+        with billed() as bill, self._telling_what_is_left_out():
             try:
-                if relay is not None:
-                    requests = [replace(request, on_text=relay) for request in requests]
+                requests = given_on(requests, relay, on_thought)
                 sent = [self._sent(request, timeout_s) for request in requests]
                 # One alone needs no task of its own.
                 found = [await sent[0]] if len(sent) == 1 else await asyncio.gather(*sent)
@@ -162,19 +171,48 @@ class MemberBackend:
         first, *others = answers
         return replace(first, others=tuple(others)) if others else first
 
+    @contextmanager
+    def _telling_what_is_left_out(self) -> Iterator[None]:
+        """Have clients read which of their fields a server, or the pool, did not take."""
+        body, extra = self._chat.body, self._chat.question.extra
+        own = {name for name in SAMPLING if getattr(body, name) is not None} | extra.keys()
+        with noting_left_out() as names:
+            try:
+                yield
+            finally:
+                self.ignored = tuple(dict.fromkeys([*self.ignored, *sorted(names & own)]))
+
     def answer_of(self, name: str, reply: Response, *, streamed: bool = False) -> Answer:
         """The answer that a member's reply is."""
+        if name == self._member.name and reply.thoughts_as:
+            self._member.thoughts.name = reply.thoughts_as
         return Answer(
             in_one_line(reply), reply.text, math.nan, self.trace,
             streamed=streamed, finish=reply.finish,
             tool_calls=marked(reply.tool_calls, name), reasoning=reply.reasoning,
+            refusal=reply.refusal, beside=reply.beside,
         )  # fmt: skip
 
     async def _sent(self, request: Request, timeout_s: float) -> Slot:
-        try:
-            return await self._member.endpoint.send(request, timeout_s=timeout_s)
-        except MemberError as exc:
-            return exc
+        """What becomes of a call; thoughts that a server does not want back are left out."""
+        ends = time.perf_counter() + timeout_s
+        while True:
+            try:
+                return await self._member.endpoint.send(
+                    request, timeout_s=ends - time.perf_counter()
+                )
+            except MemberError as exc:
+                error = exc
+            if error.failure is not Failure.BAD_REQUEST or error.has_begun:
+                return error
+            own = self._member.thoughts
+            refused = own.refused_in(str(error), request.messages)
+            if not refused:
+                return error
+            # Such a call has cost nothing, and the next one has fewer of them.
+            own.refused |= refused
+            self.ignored += tuple(f"messages[].{name}" for name in sorted(refused))
+            request = replace(request, messages=own.put(request.messages))
 
     def refusal(self, error: NobodyAnswered | MemberError) -> ApiError:
         """What became of its call."""
@@ -187,6 +225,35 @@ class MemberBackend:
 
 
 _LAST_SEED = 2**63 - 1
+
+
+def given_on(
+    requests: Sequence[Request], relay: TextRelay | None, on_thought: OnText | None
+) -> list[Request]:
+    """Requests whose replies are given on as they are.
+
+    Thoughts may be told anew: unlike a text, those of a call that broke off and was repeated do no
+    harm before others.
+
+    Args:
+        requests: to one member.
+        relay: is told of the text; None where nobody is told of anything as it comes.
+        on_thought: is told of the thoughts; None for nobody.
+    """
+    think = None if relay is None else on_thought
+    return [
+        replace(request, on_text=relay, on_thought=think, verbatim=True) for request in requests
+    ]
+
+
+def _without_effect(member: LiveMember, extra: Mapping[str, Any]) -> set[str]:
+    """Fields of a client that the pool's own counts before, or a text to go on with has none for.
+
+    What the pool drops, who sends the request tells.
+    """
+    own = member.settings.extra_body or {}
+    found = {name for name in own.keys() & extra.keys() if own[name] != extra[name]}
+    return found | (PASSED_ON & extra.keys() if member.api == "completions" else set())
 
 
 def _shortened(member: LiveMember, chat: ChatRequest) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from rlfocal.deliberation.trace import CallRecord, Round, named_by
 from rlfocal.errors import Failure, MemberError, NobodyAnswered
 from rlfocal.gateway.backends.backend import OnText
-from rlfocal.gateway.backends.member import MemberBackend
+from rlfocal.gateway.backends.member import MemberBackend, given_on
 from rlfocal.gateway.errors import ApiError, from_member
 from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import Answer
@@ -99,10 +99,16 @@ class ReadingBackend(MemberBackend):
                     most.append(self._others[one.name].most_usd(longest_shown(one)))
         return None if None in most else sum(usd for usd in most if usd is not None)
 
-    async def run(self, deadline_s: float, max_usd: float, on_text: OnText | None) -> Answer:
+    async def run(
+        self,
+        deadline_s: float,
+        max_usd: float,
+        on_text: OnText | None,
+        on_thought: OnText | None = None,
+    ) -> Answer:
         """Ask in stages; nobody, where the member itself would not be asked."""
         if self._member.circuit_is_open:
-            return await super().run(deadline_s, max_usd, on_text)
+            return await super().run(deadline_s, max_usd, on_text, on_thought)
         clock = asyncio.get_running_loop().time
         ends = clock() + deadline_s
         most = self.most_usd() if max_usd < math.inf else 0.0
@@ -113,12 +119,12 @@ class ReadingBackend(MemberBackend):
                 "dollars, or a price is not known; raise max_usd or lower max_tokens",
                 param="rlfocal.max_usd",
             )  # fmt: skip
-        with billed() as bill:
+        with billed() as bill, self._telling_what_is_left_out():
             try:
                 for k, stage in enumerate(self._before):
                     # Those who read what comes now are left as much time.
                     await self._ask(stage, (ends - clock()) / (len(self._before) + 1 - k))
-                return await self._finish(ends - clock(), on_text)
+                return await self._finish(ends - clock(), on_text, on_thought)
             finally:
                 self.trace.settle(bill.paid_usd, bill.unsettled_usd)
 
@@ -144,7 +150,9 @@ class ReadingBackend(MemberBackend):
                 self._failures.setdefault(one.name, slot)
         self._note(records)
 
-    async def _finish(self, left_s: float, on_text: OnText | None) -> Answer:
+    async def _finish(
+        self, left_s: float, on_text: OnText | None, on_thought: OnText | None
+    ) -> Answer:
         """Ask the member itself."""
         member = self._member
         if self._showing(member, 0).is_empty:
@@ -156,7 +164,7 @@ class ReadingBackend(MemberBackend):
         relay = None
         if on_text is not None and len(requests) == 1 and speaks(member):
             relay = TextRelay(on_text)
-            requests = [replace(request, on_text=relay) for request in requests]
+        requests = given_on(requests, relay, on_thought)
         slots = (await self._sent_to([member], {member.name: requests}, left_s))[member.name]
         self._note([self._record(member, slot, k) for k, slot in enumerate(slots)])
         answers = []

@@ -8,7 +8,13 @@ from __future__ import annotations
 import asyncio
 from io import StringIO
 
-__all__ = ["Pieces"]
+__all__ = ["Pieces", "Thought"]
+
+
+class Thought(str):
+    """A piece of what is thought before the text, or between its words."""
+
+    __slots__ = ()
 
 
 class Pieces:
@@ -25,7 +31,7 @@ class Pieces:
     """
 
     def __init__(self) -> None:
-        self._text, self._size = StringIO(), 0
+        self._text, self._thought, self._size = StringIO(), StringIO(), 0
         self._ended = False
         self._some = asyncio.Event()
 
@@ -40,14 +46,29 @@ class Pieces:
             self._size += self._text.write(text)
             self._some.set()
 
+    def think(self, thought: str) -> None:
+        """Add a piece of what is thought."""
+        if thought:
+            self._size += self._thought.write(thought)
+            self._some.set()
+
     def end(self) -> None:
         """There is no more to come."""
         self._ended = True
         self._some.set()
 
     async def get(self) -> str | None:
-        """All that waits, as soon as there is something; None once all has been taken."""
+        """All that waits, as soon as there is something; None once all has been taken.
+
+        Thoughts come first, by themselves, as a `Thought`.
+        """
         await self._some.wait()
+        if thought := self._thought.getvalue():
+            self._thought = StringIO()
+            self._size -= len(thought)
+            if not (self._size or self._ended):
+                self._some.clear()
+            return Thought(thought)
         text = self._text.getvalue()
         if not text and self._ended:
             return None

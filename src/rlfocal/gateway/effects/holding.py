@@ -60,6 +60,7 @@ def held_back(answer: Answer, rules: Rules, on_text: Callable[[str], None] | Non
         return replace(
             answer, answer=other.answer, text=other.text, confidence=other.probability,
             finish=other.finish, tool_calls=other.tool_calls, alternatives=(),
+            beside=other.beside,
         )  # fmt: skip
     answer.trace.held_back = replace(found, instead="confirm")
     asks = _asks(answer.tool_calls, found)
@@ -69,7 +70,7 @@ def held_back(answer: Answer, rules: Rules, on_text: Callable[[str], None] | Non
     # No candidate, so that a judgement of this text credits nobody with the call.
     return replace(
         answer, answer=" ".join(asks.split()), text=asks, confidence=math.nan, finish="stop",
-        tool_calls=(), alternatives=(),
+        tool_calls=(), alternatives=(), beside={},
     )  # fmt: skip
 
 

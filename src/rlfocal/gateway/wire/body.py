@@ -97,7 +97,7 @@ class ChatBody(Lenient):
     max_tokens: Tokens = None
     max_completion_tokens: Tokens = None
     temperature: Annotated[Real, Field(ge=0, le=2)] = None
-    top_p: Annotated[Real, Field(gt=0, le=1)] = None
+    top_p: Annotated[Real, Field(ge=0, le=1)] = None
     seed: Annotated[Count, Field(ge=-(2**63), lt=2**63)] = None
     stop: Annotated[
         Annotated[

@@ -16,7 +16,7 @@ from rlfocal.gateway.errors import ApiError
 from rlfocal.gateway.wire.fields import NOTHING, IgnoredFields, has_bad_name
 from rlfocal.gateway.wire.parts import Content, check_depth, note_dropped, read_content
 from rlfocal.gateway.wire.turns import CalledFunction, Object, ToolCall, Turn
-from rlfocal.pool.asking.passed_back import EXTRA, giver_of
+from rlfocal.pool.asking.passed_back import DETAILS, EXTRA, giver_of
 from rlfocal.pool.types import Message
 
 __all__ = ["Conversation", "read_turns"]
@@ -104,7 +104,10 @@ class _Reader:
 
     def _said(self, turn: Turn, content: Content, path: str) -> Message:
         """What the assistant said and called."""
-        extra = self._dropped(turn, path, _OF_ASSISTANT if self._member else ())
+        extra = self._dropped(turn, path, _OF_ASSISTANT if self._member else DETAILS)
+        for name in DETAILS:
+            if name in extra and not self._keep_details(extra, name):
+                self._ignored.add(f"messages[].{name}")
         if calls := self._calls(turn, content, path):
             extra["tool_calls"] = calls
         extra |= self._passed_back(turn.extra_content, "messages[].extra_content", path)
@@ -140,14 +143,28 @@ class _Reader:
                 kept[name] = value
         return kept
 
+    def _keep_details(self, extra: dict[str, Any], name: str) -> bool:
+        """Keep of thoughts what somebody gets to see; whether that is all of them."""
+        given: Any = extra.pop(name)
+        if not isinstance(given, list):
+            extra |= {name: given} if self._member else {}
+            return self._member is not None
+        kept = [one for one in given if self._is_seen(one)]
+        if kept:
+            extra[name] = kept
+        return len(kept) == len(given)
+
+    def _is_seen(self, given: Any) -> bool:
+        """Whether something that a member gave is shown to one that is asked."""
+        giver = giver_of(given)
+        return giver is not None if self._member is None else giver in (None, self._member)
+
     def _passed_back(self, given: Mapping[str, Any] | None, name: str, path: str) -> Object:
         """What hangs on a turn or a call, where somebody gets to see it."""
         if not given:
             return {}
-        giver = giver_of(given)
-        wanted = giver is not None if self._member is None else giver in (None, self._member)
         check_depth(given, f"{path}.{EXTRA}")
-        if not wanted or has_bad_name(given):
+        if not self._is_seen(given) or has_bad_name(given):
             self._ignored.add(name)
             return {}
         return {EXTRA: dict(given)}

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from rlfocal.deliberation.trace import CallRecord, Trace
 from rlfocal.live import Answer
+from rlfocal.pool.openai.replies.beside import OF_REPLY
 
-__all__ = ["Counts", "Shape", "calls_in", "counts_of", "encode", "known_confidence"]
+__all__ = ["Counts", "Shape", "calls_in", "counts_of", "encode", "known_confidence", "of_reply"]
 
 _SHORT = 64
 """Characters of an answer that is shown as such; a longer one is a whole reply."""
@@ -52,6 +53,7 @@ class Shape:
         return self._head("chat.completion") | {
             "choices": [_choice(k, one) for k, one in enumerate((done, *done.others))],
             "usage": self.usage(),
+            **of_reply(done),
             "rlfocal": self.extension(done),
         }
 
@@ -63,21 +65,35 @@ class Shape:
         """A piece of the text."""
         return self._piece({"content": text})
 
-    def rest(self, done: Answer, *, include_usage: bool) -> Iterator[dict[str, Any]]:
-        """What a stream ends with: the text unless it was streamed, calls of tools, the end."""
+    def thought(self, thought: str) -> dict[str, Any]:
+        """A piece of what is thought."""
+        return self._piece({"reasoning_content": thought})
+
+    def rest(
+        self, done: Answer, *, include_usage: bool, thoughts_are_told: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """What a stream ends with: the text unless it was streamed, calls of tools, the end.
+
+        Args:
+            done: what there is.
+            include_usage: whether the tokens are told at the end.
+            thoughts_are_told: whether what it thought was streamed.
+        """
         for k, one in enumerate((done, *done.others)):
             if k:
                 yield self._piece({"role": "assistant", "content": ""}, index=k)
-            if one.reasoning:
+            if one.reasoning and (k or not thoughts_are_told):
                 yield self._piece({"reasoning_content": one.reasoning}, index=k)
             if one.text and not one.streamed:
                 yield self._piece({"content": one.text}, index=k)
+            if more := _beside(one):
+                yield self._piece(more, index=k)
             if one.tool_calls:
                 calls = [{"index": n, **call} for n, call in enumerate(one.tool_calls)]
                 yield self._piece({"tool_calls": calls}, index=k)
             last = self._piece({}, finish=one.finish, index=k)
             is_end = k == len(done.others)
-            yield last | ({"rlfocal": self.extension(done)} if is_end else {})
+            yield last | (of_reply(done) | {"rlfocal": self.extension(done)} if is_end else {})
         if include_usage:
             yield self._head("chat.completion.chunk") | {"choices": [], "usage": self.usage()}
 
@@ -91,12 +107,20 @@ class Shape:
         }
         if (n_cached := self.n_cached) is not None:
             found["prompt_tokens_details"] = {"cached_tokens": n_cached}
+        if (n_thinking := self.n_thinking) is not None:
+            found["completion_tokens_details"] = {"reasoning_tokens": n_thinking}
         return found
 
     @property
     def n_cached(self) -> int | None:
         """Of all prompts' tokens, those that came from caches; None where no server says."""
         told = [c.n_cached_tokens for c in self._calls if c.n_cached_tokens is not None]
+        return sum(told) if told else None
+
+    @property
+    def n_thinking(self) -> int | None:
+        """Of all replies' tokens, those of thoughts; None where no server says."""
+        told = [c.n_thinking_tokens for c in self._calls if c.n_thinking_tokens is not None]
         return sum(told) if told else None
 
     def extension(self, done: Answer) -> dict[str, Any]:
@@ -165,7 +189,21 @@ def _choice(index: int, done: Answer) -> dict[str, Any]:
         message |= {"content": done.text or None, "tool_calls": list(done.tool_calls)}
     if done.reasoning:
         message["reasoning_content"] = done.reasoning
+    message |= _beside(done)
+    if done.refusal:
+        message["content"] = done.text or None
     return {"index": index, "message": message, "logprobs": None, "finish_reason": done.finish}
+
+
+def _beside(done: Answer) -> dict[str, Any]:
+    """What a message holds beside its text, calls and thoughts."""
+    found = {name: value for name, value in done.beside.items() if name not in OF_REPLY}
+    return found | ({"refusal": done.refusal} if done.refusal else {})
+
+
+def of_reply(done: Answer) -> dict[str, Any]:
+    """What a member asked by its name gave beside its message."""
+    return {name: done.beside[name] for name in OF_REPLY if name in done.beside}
 
 
 class Counts(NamedTuple):
@@ -222,6 +260,8 @@ def _member(call: CallRecord) -> dict[str, Any]:
     }
     if call.n_cached_tokens is not None:
         known["cached_tokens"] = call.n_cached_tokens
+    if call.n_thinking_tokens is not None:
+        known["reasoning_tokens"] = call.n_thinking_tokens
     if call.read is not None:
         known["read"] = [list(names) for names in call.read]
     if call.verdict is not None:

@@ -30,7 +30,7 @@ from rlfocal.gateway.wire.tools import read_format, read_tools
 from rlfocal.pool.asking.question import Question
 from rlfocal.pool.types import JsonObject, Message
 
-__all__ = ["ChatRequest", "Context", "request_of"]
+__all__ = ["ChatRequest", "Context", "origin_of", "request_of"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,27 @@ class ChatRequest:
     """Fields of the question's `extra` that OpenAI's API does not have: a server may."""
     rules: Rules = field(default_factory=Rules)
     """For calls of tools."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Paths of fields → what the client called them, in a dialect that was translated."""
+
+    def as_sent(self, path: str) -> str:
+        """A field as its client called it."""
+        return origin_of(path, self.origins)
+
+
+def origin_of(path: str, origins: Mapping[str, str]) -> str:
+    """What a client called a field, by the longest part of its path that is known.
+
+    >>> origin_of("response_format.type", {"response_format": "text.format"})
+    'text.format.type'
+    """
+    name, colon, more = path.partition(":")
+    parts = name.split(".")
+    for n in range(len(parts), 0, -1):
+        origin = origins.get(".".join(parts[:n]))
+        if origin is not None:
+            return ".".join([origin, *parts[n:]]) + colon + more
+    return path
 
 
 def request_of(found: Mapping[str, Any], context: Context) -> ChatRequest:
@@ -136,8 +157,26 @@ def _optional(chat: ChatBody, ignored: IgnoredFields) -> dict[str, Any]:
         elif name == "logit_bias" and all(isinstance(v, int | float) for v in value.values()):
             continue
         elif isinstance(value, dict):
-            refuse_inner(name, value)
+            refuse_inner(name, value if name != "web_search_options" else _without_place(value))
     return extra
+
+
+_OF_A_PLACE = ("country", "region", "city", "timezone")
+
+
+def _without_place(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a search without where the user is: that region is none of a server's."""
+    found = dict(options)
+    place = found.get("user_location")
+    if isinstance(place, dict):
+        found["user_location"] = place = _unplaced(place)
+        if isinstance(inner := place.get("approximate"), dict):
+            place["approximate"] = _unplaced(inner)
+    return found
+
+
+def _unplaced(place: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in place.items() if not (k in _OF_A_PLACE and isinstance(v, str))}
 
 
 def _without_nulls(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,9 +43,15 @@ class Chat(OpenAi):
 class OpenAiWriter:
     """What OpenAI's streams of chunks have in common."""
 
+    tells_thoughts = False
+
     def __init__(self, chat: ChatRequest) -> None:
         options = chat.body.stream_options
         self.include_usage = bool(options and options.include_usage)
+
+    def thought(self, thought: str, shape: Shape) -> bytes:
+        """Nothing: there is no place for it."""
+        return b""
 
     def still(self) -> bytes:
         """A comment: clients pass it over."""
@@ -57,6 +63,12 @@ class OpenAiWriter:
 
 
 class _Writer(OpenAiWriter):
+    tells_thoughts = True
+
+    def __init__(self, chat: ChatRequest) -> None:
+        super().__init__(chat)
+        self._has_thought = False
+
     def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         return shape.whole(done)
 
@@ -66,7 +78,14 @@ class _Writer(OpenAiWriter):
     def piece(self, text: str, shape: Shape) -> bytes:
         return data_event(shape.piece(text))
 
+    def thought(self, thought: str, shape: Shape) -> bytes:
+        self._has_thought = True
+        return data_event(shape.thought(thought))
+
     def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
-        for chunk in shape.rest(done, include_usage=self.include_usage):
+        rest = shape.rest(
+            done, include_usage=self.include_usage, thoughts_are_told=self._has_thought
+        )
+        for chunk in rest:
             yield data_event(chunk)
         yield DONE

@@ -32,7 +32,8 @@ class Completions(OpenAi):
 
     def read(self, found: Mapping[str, Any], context: Context) -> tuple[ChatRequest, Writer]:
         """As a conversation of one message."""
-        made = Translation({name: value for name, value in found.items() if name not in _OWN})
+        given = {name: value for name, value in found.items() if value is not None}
+        made = Translation({name: value for name, value in given.items() if name not in _OWN})
         for name in _OTHERS:
             if found.get(name) is not None:
                 raise unsupported(name, "is for /v1/chat/completions")
@@ -68,7 +69,7 @@ class _Writer(OpenAiWriter):
     def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         every = enumerate((done, *done.others))
         return self._head(shape) | {
-            "choices": [_choice(k, one.text, one.finish) for k, one in every],
+            "choices": [_choice(k, one.text or one.refusal, one.finish) for k, one in every],
             "usage": shape.usage(),
             "rlfocal": shape.extension(done),
         }
@@ -81,8 +82,8 @@ class _Writer(OpenAiWriter):
 
     def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
         for k, one in enumerate((done, *done.others)):
-            if one.text and not one.streamed:
-                yield self._told(shape, _choice(k, one.text, None))
+            if (told := one.text or one.refusal) and not one.streamed:
+                yield self._told(shape, _choice(k, told, None))
             is_end = k == len(done.others)
             more = {"rlfocal": shape.extension(done)} if is_end else {}
             yield self._told(shape, _choice(k, "", one.finish), more)

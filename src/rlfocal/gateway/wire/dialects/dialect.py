@@ -19,6 +19,9 @@ class Writer(Protocol):
     Each method is given the request's `Shape` as it is now: who was asked, what it cost and took.
     """
 
+    tells_thoughts: bool
+    """Whether there is a place for what a member thinks; else `thought` is never called."""
+
     def whole(self, shape: Shape, done: Answer) -> dict[str, Any]:
         """The reply in one piece.
 
@@ -33,6 +36,10 @@ class Writer(Protocol):
 
     def piece(self, text: str, shape: Shape) -> bytes:
         """The events that tell a piece of the text."""
+        ...
+
+    def thought(self, thought: str, shape: Shape) -> bytes:
+        """The events that tell a piece of what is thought."""
         ...
 
     def still(self) -> bytes:

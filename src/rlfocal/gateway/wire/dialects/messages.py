@@ -14,7 +14,7 @@ from rlfocal.gateway.wire.fields import is_shallow
 from rlfocal.gateway.wire.replies import Shape
 from rlfocal.gateway.wire.request import ChatRequest, Context
 from rlfocal.live import Answer
-from rlfocal.pool.asking.passed_back import EXTRA
+from rlfocal.pool.asking.passed_back import DETAILS, EXTRA
 
 __all__ = ["Messages"]
 
@@ -24,6 +24,7 @@ _TYPES = {
     503: "overloaded_error", 504: "timeout_error",
 }  # fmt: skip
 _STOPS = {"length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
+_CUT = ("length", "content_filter")
 
 
 class Messages:
@@ -51,6 +52,8 @@ class Messages:
 class _Writer:
     """Writes one message."""
 
+    tells_thoughts = False
+
     def __init__(self) -> None:
         self._is_open = False
 
@@ -58,10 +61,10 @@ class _Writer:
         content: list[dict[str, Any]] = []
         calls = _calls(done)
         # A reply without anything is an empty text: clients look for one.
-        if done.text or not calls:
-            content.append({"type": "text", "text": done.text})
-        for call, given in calls:
-            content.append(_block(call) | {"input": given})
+        if (text := done.text or done.refusal) or not calls:
+            content.append({"type": "text", "text": text})
+        for n, (call, given) in enumerate(calls):
+            content.append(_block(call, done, n) | {"input": given})
         return _message(shape, content) | {
             "stop_reason": _stop(done),
             "usage": _usage(shape),
@@ -78,19 +81,23 @@ class _Writer:
             opened = _start(0, {"type": "text", "text": ""})
         return opened + _delta(0, {"type": "text_delta", "text": text})
 
+    def thought(self, thought: str, shape: Shape) -> bytes:
+        return b""
+
     def still(self) -> bytes:
         return named_event({"type": "ping"})
 
     def rest(self, shape: Shape, done: Answer) -> Iterator[bytes]:
         calls = _calls(done)  # before anything of them is told
-        if (done.text and not done.streamed) or not (self._is_open or calls):
-            yield self.piece(done.text, shape)
+        text = done.text or done.refusal
+        if (text and not done.streamed) or not (self._is_open or calls):
+            yield self.piece(text, shape)
         k = 0
         if self._is_open:
             yield _stop_block(0)
             k = 1
-        for call, _ in calls:
-            yield _start(k, _block(call) | {"input": {}})
+        for n, (call, _) in enumerate(calls):
+            yield _start(k, _block(call, done, n) | {"input": {}})
             arguments = _arguments(call)
             yield _delta(k, {"type": "input_json_delta", "partial_json": arguments})
             yield _stop_block(k)
@@ -128,14 +135,17 @@ def _usage(shape: Shape) -> dict[str, int]:
 
 
 def _stop(done: Answer) -> str:
+    if done.refusal and not done.text:
+        return _STOPS["content_filter"]
     # Members do not say whether it was a stop sequence that ended a reply.
     return _STOPS.get(done.finish) or ("tool_use" if done.tool_calls else "end_turn")
 
 
-def _block(call: Mapping[str, Any]) -> dict[str, Any]:
+def _block(call: Mapping[str, Any], done: Answer, n: int) -> dict[str, Any]:
     block = {"type": "tool_use", "id": call["id"], "name": call["function"]["name"]}
     # Clients that send blocks back as they are so give a member what it wants to see again.
-    return block | {name: call[name] for name in (EXTRA,) if call.get(name)}
+    block |= {name: call[name] for name in (EXTRA,) if call.get(name)}
+    return block | {name: done.beside[name] for name in DETAILS if not n and name in done.beside}
 
 
 def _calls(done: Answer) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
@@ -145,7 +155,7 @@ def _calls(done: Answer) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
         ApiError: that of one is no JSON object, which a client could not read.
     """
     found = [(call, _input(call)) for call in done.tool_calls]
-    if done.finish == "length" and found and found[-1][1] is None:
+    if done.finish in _CUT and found and found[-1][1] is None:
         del found[-1]
     read = [(call, given) for call, given in found if given is not None]
     if len(read) < len(found):

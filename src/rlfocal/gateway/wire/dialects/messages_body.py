@@ -24,7 +24,7 @@ from rlfocal.gateway.wire.dialects.translating import (
     text_in,
     unsupported,
 )
-from rlfocal.pool.asking.passed_back import EXTRA
+from rlfocal.pool.asking.passed_back import DETAILS, EXTRA
 
 __all__ = ["translated"]
 
@@ -97,6 +97,7 @@ def _read_turn(made: Translation, turn: Mapping[str, Any], path: str) -> None:
 def _read_assistant(made: Translation, content: list[Any], path: str) -> None:
     texts: list[str] = []
     calls: list[Piece] = []
+    details: dict[str, list[Any]] = {}
     for k, one in enumerate(content):
         where = f"{path}.content.{k}"
         block = mapped(one, where)
@@ -107,6 +108,9 @@ def _read_assistant(made: Translation, content: list[Any], path: str) -> None:
             texts.append(_optional(block, "content"))
         elif kind == "tool_use":
             calls.append(_call(block, where))
+            for name in DETAILS:  # likewise, of all that it thought before
+                if isinstance(block.get(name), list):
+                    details.setdefault(name, []).extend(block[name])
         elif _DROPPED.fullmatch(kind):
             made.ignore(_told(kind))
         else:
@@ -114,6 +118,7 @@ def _read_assistant(made: Translation, content: list[Any], path: str) -> None:
     message: Piece = {"role": "assistant", "content": "".join(texts)}
     if calls:
         message |= {"content": message["content"] or None, "tool_calls": calls}
+        message |= details
     made.turn(message, path)
 
 

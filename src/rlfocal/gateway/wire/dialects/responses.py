@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,10 +21,10 @@ from rlfocal.gateway.wire.dialects.responses_body import translated
 from rlfocal.gateway.wire.dialects.responses_tools import as_input
 from rlfocal.gateway.wire.dialects.translating import Called
 from rlfocal.gateway.wire.fields import is_shallow
-from rlfocal.gateway.wire.replies import Shape
+from rlfocal.gateway.wire.replies import Shape, of_reply
 from rlfocal.gateway.wire.request import ChatRequest, Context
 from rlfocal.live import Answer
-from rlfocal.pool.asking.passed_back import EXTRA
+from rlfocal.pool.asking.passed_back import DETAILS, EXTRA
 
 __all__ = ["Responses"]
 
@@ -79,6 +79,8 @@ class _Writer:
         remember: is told an item's id and the item, so that it can be referred to; None for nobody.
     """
 
+    tells_thoughts = False
+
     def __init__(
         self,
         asked: Mapping[str, Any],
@@ -110,9 +112,10 @@ class _Writer:
                     "cache_write_tokens": 0,
                 },
                 "output_tokens": usage["completion_tokens"],
-                "output_tokens_details": {"reasoning_tokens": 0},
+                "output_tokens_details": {"reasoning_tokens": shape.n_thinking or 0},
                 "total_tokens": usage["total_tokens"],
             },
+            **of_reply(done),
             "rlfocal": shape.extension(done),
         }
         if reason:
@@ -123,12 +126,16 @@ class _Writer:
         items = []
         status = "incomplete" if done.finish in _UNFINISHED else "completed"
         # A reply without anything is an empty message: clients look for one.
-        if done.text or self._said is not None or not done.tool_calls:
-            text = done.text if self._said is None else "".join(self._said)
-            items.append(self._message(status, [_text(text)]))
+        text = done.text if self._said is None else "".join(self._said)
+        parts = [] if done.refusal and not text else [_text(text, _annotations(done))]
+        if done.refusal:
+            parts.append({"type": "refusal", "refusal": done.refusal})
+        if text or done.refusal or self._said is not None or not done.tool_calls:
+            items.append(self._message(status, parts))
         calls = [_call(call, self._called_as) for call in done.tool_calls]
         if calls:
             calls[-1]["status"] = status  # it is there that a reply is cut
+            calls[0] |= {name: done.beside[name] for name in DETAILS if name in done.beside}
         items.extend(calls)
         if self._remember is not None:
             for item in items:
@@ -162,8 +169,11 @@ class _Writer:
         assert self._said is not None
         self._said.append(text)
         return opened + self._event(
-            "response.output_text.delta", **self._where, delta=text, logprobs=[]
+            "response.output_text.delta", **self._where(), delta=text, logprobs=[]
         )
+
+    def thought(self, thought: str, shape: Shape) -> bytes:
+        return b""
 
     def still(self) -> bytes:
         return STILL
@@ -173,9 +183,7 @@ class _Writer:
             yield self.piece(done.text, shape)
         items = self._items(done)
         if items[0]["type"] == "message":
-            if self._said is None:
-                yield self._open()
-            yield self._close(items[0])
+            yield b"".join(self._closed(items[0]))
         for k, item in enumerate(items):
             if item["type"] in _STREAMED:
                 yield self._called(k, item)
@@ -196,28 +204,41 @@ class _Writer:
             "response.failed", response=failed
         )
 
-    @property
-    def _where(self) -> dict[str, Any]:
-        return {"item_id": self._message_id, "output_index": 0, "content_index": 0}
+    def _where(self, k: int = 0) -> dict[str, Any]:
+        return {"item_id": self._message_id, "output_index": 0, "content_index": k}
 
     def _open(self) -> bytes:
         self._said = []
-        item = self._message("in_progress", [])
-        return self._event("response.output_item.added", output_index=0, item=item) + self._event(
-            "response.content_part.added", **self._where, part=_text("")
+        return self._begun() + self._event(
+            "response.content_part.added", **self._where(), part=_text("")
         )
 
-    def _close(self, item: dict[str, Any]) -> bytes:
-        (part,) = item["content"]
-        return b"".join(
-            [
-                self._event(
-                    "response.output_text.done", **self._where, text=part["text"], logprobs=[]
-                ),
-                self._event("response.content_part.done", **self._where, part=part),
-                self._event("response.output_item.done", output_index=0, item=item),
-            ]
-        )
+    def _begun(self) -> bytes:
+        item = self._message("in_progress", [])
+        return self._event("response.output_item.added", output_index=0, item=item)
+
+    def _closed(self, item: dict[str, Any]) -> Iterator[bytes]:
+        """What is left to be told of a message, of which a text may have been told."""
+        if self._said is None:
+            yield self._begun()
+        for k, part in enumerate(item["content"]):
+            is_text, where = part["type"] == "output_text", self._where(k)
+            if not is_text or self._said is None:
+                empty = _text("") if is_text else part | {"refusal": ""}
+                yield self._event("response.content_part.added", **where, part=empty)
+            if is_text:
+                for n, one in enumerate(part["annotations"]):
+                    kind = "response.output_text.annotation.added"
+                    yield self._event(kind, **where, annotation_index=n, annotation=one)
+                yield self._event(
+                    "response.output_text.done", **where, text=part["text"], logprobs=[]
+                )
+            else:
+                said = part["refusal"]
+                yield self._event("response.refusal.delta", **where, delta=said)
+                yield self._event("response.refusal.done", **where, refusal=said)
+            yield self._event("response.content_part.done", **where, part=part)
+        yield self._event("response.output_item.done", output_index=0, item=item)
 
     def _called(self, k: int, item: dict[str, Any]) -> bytes:
         kind, given = _STREAMED[item["type"]]
@@ -239,8 +260,24 @@ class _Writer:
         return named_event(event)
 
 
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _text(text: str, annotations: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    return {
+        "type": "output_text", "text": text, "annotations": list(annotations), "logprobs": [],
+    }  # fmt: skip
+
+
+def _annotations(done: Answer) -> list[dict[str, Any]]:
+    """What a text cites, flat as it is here; kinds that this endpoint does not have are left out.
+
+    Clients check what they read against the kinds that they know.
+    """
+    found = []
+    for one in done.beside.get("annotations", ()):
+        cited = one.get("url_citation") if isinstance(one, Mapping) else None
+        if isinstance(cited, Mapping) and isinstance(cited.get("url"), str):
+            usual = {"type": "url_citation", "start_index": 0, "end_index": 0, "title": ""}
+            found.append({**usual, **{name: v for name, v in cited.items() if v is not None}})
+    return found
 
 
 def _call(call: Mapping[str, Any], called: Mapping[str, Called]) -> dict[str, Any]:

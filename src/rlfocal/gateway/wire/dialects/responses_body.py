@@ -24,7 +24,7 @@ from rlfocal.gateway.wire.dialects.translating import (
     text_in,
     unsupported,
 )
-from rlfocal.pool.asking.passed_back import EXTRA
+from rlfocal.pool.asking.passed_back import DETAILS, EXTRA
 
 __all__ = ["translated"]
 
@@ -175,6 +175,10 @@ def _read_call(made: Translation, item: Mapping[str, Any], path: str, *, is_cust
         last.setdefault("tool_calls", []).append(call)
     else:
         made.turn({"role": "assistant", "content": None, "tool_calls": [call]}, path)
+        last = made.last
+    for name in DETAILS:
+        if isinstance(details := item.get(name), list) and last is not None:
+            last.setdefault(name, []).extend(details)
 
 
 def _output(made: Translation, given: Any, path: str) -> str | list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rlfocal.gateway.errors import ApiError
-from rlfocal.gateway.wire.request import ChatRequest, Context, request_of
+from rlfocal.gateway.wire.request import ChatRequest, Context, origin_of, request_of
 
 __all__ = [
     "Called",
@@ -95,21 +95,14 @@ class Translation:
             chat = request_of(self.body, context)
         except ApiError as exc:
             raise self._renamed(exc) from None
-        ignored = [self._origin(name) for name in chat.ignored]
-        return replace(chat, ignored=tuple(dict.fromkeys([*ignored, *self.ignored])))
-
-    def _origin(self, path: str) -> str:
-        parts = path.split(".")
-        for n in range(len(parts), 0, -1):
-            origin = self.origins.get(".".join(parts[:n]))
-            if origin is not None:
-                return ".".join([origin, *parts[n:]])
-        return path
+        ignored = [origin_of(name, self.origins) for name in chat.ignored]
+        told = tuple(dict.fromkeys([*ignored, *self.ignored]))
+        return replace(chat, ignored=told, origins=self.origins)
 
     def _renamed(self, error: ApiError) -> ApiError:
         if error.param is None:
             return error
-        param = self._origin(error.param)[:_MOST_PARAM]
+        param = origin_of(error.param, self.origins)[:_MOST_PARAM]
         # The field is named in quotes or, where the sentence is about it, without.
         name = re.compile(rf"(?<![\w.]){re.escape(error.param)}(?![\w.])")
         return ApiError(
