@@ -114,9 +114,7 @@ def dataset(**columns: list[Any]) -> Dataset:
 
 def test_a_latency_of_nothing_is_named() -> None:
     table = build_table(dataset(latency_s=[1.0, 2.0, 0.0, 1.0]))
-    with pytest.raises(
-        RecordError, match="0 or not known of query 'b', member 'x'"
-    ):
+    with pytest.raises(RecordError, match="0 or not known of query 'b', member 'x'"):
         table.priced_in("second")
 
 
