@@ -307,8 +307,8 @@ class ResponseTable(Shown):
         if latency is None or unknown.any():
             row, member = np.argwhere(unknown)[0]
             raise RecordError(
-                f"{self.name}: latency_s is 0 or not known of query '{self.query_ids[row]}', member "
-                f"'{self.members[member]}'; record it, or let a call cost 1 (cost 'call')"
+                f"{self.name}: latency_s is 0 or not known of query '{self.query_ids[row]}', "
+                f"member '{self.members[member]}'; record it, or let a call cost 1 (cost 'call')"
             )
         cost = np.where(self.recorded, latency, np.float32(0))
         return replace(self, cost=cost, cost_unit="second")
