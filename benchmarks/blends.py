@@ -64,7 +64,7 @@ from rlfocal.training.spans.training import SpanConfig, train_spans
 VOTE = "a vote of them"
 Rows = dict[tuple[str, str], dict[str, Any]]
 """(way, query) → what was stored."""
-SHAPE = 1
+SHAPE = 2
 """Of a stored row, and of how blends write: raised where either changes, all is written anew."""
 SPAN, HORIZON = 8, 24
 """Tokens that are written at once where spans are judged, and that rollouts go on for."""

@@ -25,17 +25,25 @@ class TableVoice:
         table: text so far → distribution over tokens.
         n_named: how many of the likeliest it names.
         name: as messages call it.
+        in_turns: whether it replies in turns, rather than going on with a text.
 
     Raises:
         ValueError: a token stands there twice.
     """
 
     def __init__(
-        self, tokens: Sequence[bytes], table: Table, *, n_named: int = 1000, name: str = "table"
+        self,
+        tokens: Sequence[bytes],
+        table: Table,
+        *,
+        n_named: int = 1000,
+        name: str = "table",
+        in_turns: bool = True,
     ) -> None:
         if len(set(tokens)) < len(tokens):
             raise ValueError("a token stands in the vocabulary twice")
         self.name, self.tokens, self._table, self._n_named = name, list(tokens), table, n_named
+        self.in_turns = in_turns
         self._number = {piece: n for n, piece in enumerate(self.tokens, start=1)}
         self.asked: list[tuple[int, ...]] = []
         """What it was asked to go on with, in order."""

@@ -52,6 +52,7 @@ class LlamaVoice:
     def __init__(self, name: str, settings: LlamaCppSettings) -> None:
         # One text stands in its cache, so more room than for one would lie idle.
         self.name, self._settings = name, settings.model_copy(update={"concurrency": 1})
+        self.in_turns = settings.api == "chat"
         self._server = LlamaServer(self._settings)
         self._session: aiohttp.ClientSession | None = None
         self._ends: frozenset[int] = frozenset()

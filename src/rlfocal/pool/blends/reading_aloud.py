@@ -49,7 +49,8 @@ async def likelihood(
     """
     if track.waiting:
         raise ValueError("ask the model what it would go on with first: it waits for its spelling")
-    wanted: list[int | None] = [*(await track.voice.spell(text) if text else [])]
+    wanted: list[int | None] = [*(await track.voice.spell(track.blank + text) if text else [])]
+    track.blank = b""
     wanted += [None] if ends else []
     total, n_bounded = 0.0, 0
     for token in wanted:

@@ -51,6 +51,8 @@ class Voice(Protocol):
     """A model that says what it would go on with."""
 
     name: str
+    in_turns: bool
+    """Whether it replies in turns, rather than going on with a text."""
 
     async def begin(self, request: Request) -> list[int]:
         """The tokens of a prompt, up to where the reply begins.

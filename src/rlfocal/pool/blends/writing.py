@@ -3,6 +3,10 @@
 Every piece is appended to all models: as one token where a model has it as one, else in its own
 spelling. So token boundaries of the text are boundaries of all of them. Bytes that end within a
 character cannot be spelled yet; a model that waits for its end is not asked until it comes.
+
+Models that go on with a text begin with a blank, models that reply in turns do not. Where both
+write together the blank is no part of the reply (`beginning`): else its first bytes would be a vote
+on the form.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from rlfocal.pool.blends.beginning import BLANK, after_blank, begins_blank
 from rlfocal.pool.blends.mixing import Mixed
 from rlfocal.pool.blends.voices import END, Proposal, Voice, goes_on, is_whole, open_end
 from rlfocal.pool.types import Request
@@ -64,6 +69,8 @@ class Track:
     """What has been written since, and is not spelled yet."""
     last: Proposal | None = None
     """What it said at this place; None where it was not asked here."""
+    blank: bytes = b""
+    """What it reads before the reply's first piece, and the reply does not hold."""
 
     async def propose(self) -> Proposal | None:
         """What it would go on with; None where it waits for the end of a character."""
@@ -80,10 +87,25 @@ class Track:
         """Go on to after a piece."""
         token = None if self.last is None or self.waiting else self.last.ids.get(piece)
         if token is None:
-            self.waiting += piece
+            self.waiting += self.blank + piece
         else:
             self.ids.append(token)
-        self.last = None
+        self.last, self.blank = None, b""
+
+    async def leave_blank(self) -> int:
+        """Read the blank that it begins with, which the reply does not hold.
+
+        Returns:
+            Tokens that it read for it.
+        """
+        assert self.last is not None
+        token, within = after_blank(self.last)
+        if token is None:
+            self.last, self.blank = within, BLANK
+            return 0
+        self.ids.append(token)
+        self.last = await self.voice.propose(self.ids)
+        return self.last.n_evaluated
 
     def fork(self) -> Track:
         """The same place, to try out what follows."""
@@ -110,6 +132,8 @@ class Writing:
     n_pieces: int = 0
     first: Mixed | None = None
     """What the first piece was chosen from, where that was a distribution."""
+    has_begun: bool = False
+    """Whether it is known who begins with a blank."""
 
     @classmethod
     async def begin(
@@ -133,6 +157,11 @@ class Writing:
         asked = range(len(self.tracks)) if which is None else which
         fresh = [n for n in asked if self.tracks[n].last is None]
         found = await together([self.tracks[n].propose() for n in asked])
+        if not self.has_begun:
+            self.has_begun = True
+            if not self.text:
+                await self._begin_alike(asked)
+                found = [self.tracks[n].last for n in asked]
         proposals: list[Proposal | None] = [None] * len(self.tracks)
         begun = open_end(self.text)
         for n, proposal in zip(asked, found, strict=True):
@@ -147,6 +176,15 @@ class Writing:
             # Nobody goes on with the character that has begun: so the reply ends.
             proposals[able[0]] = Proposal({END: 1.0}, {}, rest=0.0, least=0.0)
         return proposals
+
+    async def _begin_alike(self, asked: Sequence[int]) -> None:
+        """Where some reply in turns and some do not, nobody tells the blank that it begins with."""
+        if len({self.tracks[n].voice.in_turns for n in asked}) < 2:
+            return
+        for n in asked:
+            last = self.tracks[n].last
+            if last is not None and begins_blank(last):
+                self.counts.evaluated[n] += await self.tracks[n].leave_blank()
 
     def append(self, piece: bytes) -> None:
         """Write a piece, to all models."""
