@@ -219,6 +219,20 @@ def test_cells_survive_a_file(result: BenchResult, tmp_path: Path) -> None:
     assert [c["budget"] for c in found["budgets"] if c["axis"] == "calls"] == [1.5, None]
 
 
+def test_cells_of_older_results_are_multiples_of_what_the_best_single_member_costs(
+    result: BenchResult, tmp_path: Path
+) -> None:
+    result.write(tmp_path)
+    found = json.loads((tmp_path / "bench.json").read_text())
+    for cell in found["budgets"]:
+        del cell["unit"]
+    (tmp_path / "bench.json").write_text(json.dumps(found))
+    read = BenchResult.read(tmp_path)
+    base = next(row.mean_cost_usd for row in result.rows if row.strategy == "best-single")
+    assert {cell.unit for cell in read.budgets if cell.axis == "usd"} == {base}
+    assert {cell.unit for cell in read.budgets if cell.axis == "calls"} == {None}
+
+
 def test_results_older_than_the_cells_have_none(result: BenchResult, tmp_path: Path) -> None:
     result.write(tmp_path)
     found = json.loads((tmp_path / "bench.json").read_text())

@@ -31,6 +31,10 @@ from rlfocal.records.tables.build import build_table
         ("text", ["02134", "90210", "10001"]),  # postal codes
         ("text", ["007", "042"]),
         ("text", ["0123", "0456", "12"]),
+        ("text", ["02139", "10001", "9021"]),
+        ("text", ["010", "110", "101", "111"]),  # strings of bits
+        ("text", ["01", "110", "1010", "111"]),
+        ("number", ["10", "110", "1", "0"]),
         ("text", ["0123"]),
         ("text", ["C++", "Rust"]),
         ("text", ["yes", "no"]),

@@ -287,7 +287,6 @@ def test_in_doubt_the_smoother_setting_is_kept(rng: np.random.Generator) -> None
         (lambda: KnnRouter(pseudo_counts=float("inf")), "pseudo_counts"),
         (lambda: KnnRouter(max_tuning_rows=0), "max_tuning_rows"),
         (lambda: KMeansRouter(pseudo_counts=-1.0), "pseudo_counts"),
-        (lambda: KMeansRouter(pseudo_counts=0.0), "pseudo_counts"),
         (lambda: HierShrinkRouter(n_coarse=0), "n_coarse"),
         (lambda: HierShrinkRouter(weight=0.0), "weight"),
         (lambda: LogisticRouter(penalties=(0.0,)), "penalties"),

@@ -6,7 +6,7 @@ Knows how to be written and read back; it computes nothing and draws nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -277,7 +277,7 @@ class BenchResult(Displayed):
             tested={name: protocol[name] for name in ("n_queries", "n_groups")},
             rows=_read_as(tuple[LeaderboardRow, ...], found["rows"]),
             frontiers=_read_as(dict[str, tuple[FrontierPoint, ...]], found["frontiers"]),
-            budgets=_read_as(tuple[BudgetCell, ...], found.get("budgets", ())),
+            budgets=_cells(found.get("budgets", ()), found["rows"]),
             calibration=_read_as(tuple[Calibration, ...], found.get("calibration", ())),
             live=_read_as(tuple[LiveFigures, ...], found.get("live", ())),
             missing=_read_as(Missing, found["missing"]) if found.get("missing") else None,
@@ -288,6 +288,17 @@ class BenchResult(Displayed):
             per_query=per_query,
             histories=histories,
         )
+
+
+def _cells(found: Any, rows: Sequence[Mapping[str, Any]]) -> tuple[BudgetCell, ...]:
+    """Cells at equal cost; older ones do not say what their dollars are multiples of."""
+    cells = _read_as(tuple[BudgetCell, ...], found)
+    single = next((row for row in rows if row["strategy"] == BEST_SINGLE), None)
+    base = None if single is None else single["mean_cost_usd"] or None
+    return tuple(
+        replace(cell, unit=base) if cell.axis == "usd" and "unit" not in stored else cell
+        for cell, stored in zip(cells, found, strict=True)
+    )
 
 
 def _read_rows(path: Path) -> pa.Table:

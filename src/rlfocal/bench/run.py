@@ -54,7 +54,7 @@ _FEW = 30
 
 _UNBOUNDED = (
     "members' scores of all options are recorded: who weighs these may be right where no member's "
-    "answer is, so the oracle, which picks among answers, bounds nothing, and no gap to it is told"
+    "answer is, so the oracle, which picks among answers, is no bound"
 )
 
 
@@ -151,7 +151,6 @@ def _figures(
     tested = np.concatenate([fold.test for fold in part.folds])
     missing = missing_of(table.without_texts().take(tested))
     withheld = missing is not None and missing.withheld
-    bounded = table.option_scores is None
     rows = tuple(
         replace(
             row,
@@ -160,9 +159,7 @@ def _figures(
         )
         if row.strategy in entrants.names
         else row  # of a conversation
-        for row in _leaderboard(
-            found, results, protocol, priced=priced, withheld=withheld, bounded=bounded
-        )
+        for row in _leaderboard(found, results, protocol, priced=priced, withheld=withheld)
     )
     fitted = [row.strategy for row in rows if row.strategy in entrants.names]
     served = found.take([i for i, (name, _) in enumerate(found.points) if name in fitted])
@@ -186,7 +183,7 @@ def _figures(
         synthetic=table.synthetic,
         notes=(
             *([missing.explain()] if missing is not None else []),
-            *([] if bounded else [_UNBOUNDED]),
+            *([] if table.option_scores is None else [_UNBOUNDED]),
             *_notes(table, part, n_groups),
             *([] if about_tasks is None else [about_tasks]),
             *dropped,
@@ -242,7 +239,6 @@ def _leaderboard(
     *,
     priced: bool,
     withheld: bool,
-    bounded: bool,
 ) -> tuple[LeaderboardRow, ...]:
     found = found.take([i for i, (_, dial) in enumerate(found.points) if dial is None])
     names = [name for name, _ in found.points]
@@ -257,7 +253,7 @@ def _leaderboard(
         n_compared = means.count(i, baseline)
         gain = means.over(i, baseline).difference(i, baseline) if n_compared else None
         closed = None
-        if bounded and means.count(i, baseline, oracle):
+        if means.count(i, baseline, oracle):
             among = means.over(i, baseline, oracle)
             closed = gap_closed(among, i, baseline=baseline, oracle=oracle)
         own = [result for result in results if result.job.strategy == name]

@@ -61,7 +61,7 @@ def kind_of(labels: Iterable[str | None]) -> str:
 
     A kind is found where every label is an answer of that kind as a whole: times, fractions,
     dates, versions and codes are no numbers. Digits with a 0 before them are codes where most
-    labels are such, or all have one length of four or more; a few among plain numbers are numbers.
+    labels are such, one has four or more, or all are of 0 and 1; else they are numbers.
 
     Args:
         labels: of one task; None where a query has none.
@@ -154,8 +154,9 @@ def _has_codes(labels: Sequence[str]) -> bool:
     padded = sum(map(_is_padded, labels))
     if not padded:
         return False
-    one_length = len({len(label) for label in labels}) == 1 and all(map(str.isdecimal, labels))
-    return 2 * padded > len(labels) or (one_length and len(labels[0]) >= _CODE_DIGITS)
+    is_long = any(_is_padded(label) and len(label) >= _CODE_DIGITS for label in labels)
+    is_binary = all(set(label) <= {"0", "1"} for label in labels)
+    return 2 * padded > len(labels) or is_long or is_binary
 
 
 def _is_padded(label: str) -> bool:

@@ -62,7 +62,7 @@ class KMeansRouter(Router):
         if not sizes or min(sizes) < 1:
             raise ValueError(f"sizes must hold positive integers, got {sizes}")
         self.sizes = tuple(sorted(sizes))
-        self.pseudo_counts = checked_amount(pseudo_counts, "pseudo_counts")
+        self.pseudo_counts = checked_amount(pseudo_counts, "pseudo_counts", may_be_zero=True)
 
     def _fit_predictor(self, table: ResponseTable, rng: np.random.Generator) -> None:
         most = max(1, table.n_queries // 10)
