@@ -11,6 +11,7 @@ from asking import ASKED, fails
 from habits import json_reply
 
 from rlfocal.pool import Message, Request
+from rlfocal.pool.litellm_client import _shown
 from rlfocal.pool.openai.asked import words_asked
 
 ARGUMENTS = json.dumps({"text": "Anna's\ndiagnosis", "pin": 4711})
@@ -73,6 +74,32 @@ def test_anything_is_read() -> None:
     for _ in range(500):
         deep = [deep]
     found = words_asked(
-        Request((), extra={"a": deep, "b": None, "c": 3, "d": "{oops", "e": "[" * 9999})
+        Request(
+            (), extra={"a": deep, "b": None, "c": 3, "d": "{oops, this is no JSON", "e": "[" * 9999}
+        )
     )
-    assert "{oops" in found
+    assert found == ["{oops, this is no JSON"]
+
+
+SHORT = ["my PIN is 4711", "Who wrote Faust?", "Hi Bob", "我的密码是四七"]
+
+
+@pytest.mark.parametrize("prompt", SHORT)
+@pytest.mark.parametrize("status", ["400 Bad Request", "500 Internal Server Error"])
+@pytest.mark.parametrize("before", [(), (Message("system", "Be brief."), Message("user", ""))])
+def test_a_short_prompt_is_in_no_message(
+    prompt: str, status: str, before: tuple[Message, ...]
+) -> None:
+    words = f"Invalid input: '{prompt}' is refused"
+    asked = replace(
+        ASKED, messages=(*before, Message("user", prompt)), extra={"user": "u", "tools": [TOOL]}
+    )
+    assert prompt not in str(fails(json_reply({"error": {"message": words}}, status), asked))
+    assert prompt not in _shown(words, request=asked)
+
+
+def test_short_words_of_a_long_talk_hide_no_diagnosis() -> None:
+    turns = [Message("user", text) for text in ("Hi", "ok", "and?", "a", "1")]
+    words = "Unknown parameter: 'x' and 1 other is not OK, hi"
+    asked = replace(ASKED, messages=tuple(turns))
+    assert words in str(fails(json_reply({"error": {"message": words}}, "400 Bad Request"), asked))

@@ -108,6 +108,13 @@ def test_other_messages_are_not_taken_for_the_prompt() -> None:
     assert not repeats("maximum context length is 4096 tokens, requested 5000", PROMPT)
     assert not repeats("anything", "")
     assert repeats("cannot answer '2+2?'", "2 + 2 ?")
+    assert not repeats("this token is not known", "hi", "ok", "", "?")
+
+
+@pytest.mark.parametrize("prompt", ["4711", "my PIN is 4711", "Hi Bob", "密码是四七"])
+@pytest.mark.parametrize("text", ["bad: '{}' is refused", "input:{}", "无效输入{}被拒绝"])
+def test_a_short_prompt_among_others_is_recognised(prompt: str, text: str) -> None:
+    assert repeats(text.format(prompt), "", PROMPT, prompt, "ok")
 
 
 @given(st.lists(st.text("sk-ab", max_size=4)), st.text("sk-ab", min_size=1, max_size=5))
@@ -164,7 +171,7 @@ def test_a_piece_of_a_secret_is_one(key: str, spoil: Callable[[str], str]) -> No
 
 @pytest.mark.parametrize("n", [1, 50, 400, 700])
 def test_a_secret_is_out_before_words_are_cut(n: int) -> None:
-    shown = excerpt(f"{'x ' * n}bad {LONG} " * 6, [LONG], prompt="Who wrote Faust?")
+    shown = excerpt(f"{'x ' * n}bad {LONG} " * 6, [LONG], prompts=["Who wrote Faust?"])
     assert longest_shared(shown, LONG) < 8
 
 
@@ -191,7 +198,7 @@ def test_the_cost_grows_with_the_length_alone() -> None:
 
         sys.setprofile(count)
         try:
-            excerpt("sk-0123 Bearer " * n, [SHORT], prompt="sk-012 " * n)
+            excerpt("sk-0123 Bearer " * n, [SHORT], prompts=["sk-012 " * n])
         finally:
             sys.setprofile(None)
         return n_calls

@@ -190,7 +190,7 @@ def _is_a(exc: Exception, litellm: Any, name: str) -> bool:
 
 def _shown(text: str, *, request: Request) -> str:
     """A provider's own words, as far as they are fit to be shown."""
-    return excerpt(text, _keys(os.environ), prompt=words_asked(request))
+    return excerpt(text, _keys(os.environ), prompts=words_asked(request))
 
 
 def _keys(environ: Mapping[str, str]) -> Iterator[str]:

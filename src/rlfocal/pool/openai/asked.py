@@ -10,12 +10,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rlfocal.pool.openai.redaction import is_telling
 from rlfocal.pool.types import Request
 
 __all__ = ["words_asked"]
 
 _APART = "\u16a0"
 """A letter that no message holds: what it stands between is looked for piece by piece."""
+_LEAST = 4
+"""Bytes of letters and digits: two letters of Chinese are a word, of English they are none."""
 _MOST_NAME = 12
 """Letters of a name in a row: fewer than are taken for a repetition."""
 _IDS = frozenset({"id", "tool_call_id", "call_id"})
@@ -25,29 +28,38 @@ _MOST_IMAGE = 4096
 """Characters of an image's data: who repeats it begins at its beginning."""
 
 
-def words_asked(request: Request) -> str:
-    """The texts within a request, joined.
+def words_asked(request: Request) -> list[str]:
+    """The texts within a request, each by itself; none is empty.
 
-    Names of fields, functions and properties by themselves are not among them, since errors say by
-    these what is wrong; a call that is repeated whole is known all the same.
+    Names of fields, functions and properties by themselves are not among them, nor are short values
+    of fields, since errors say by these what is wrong; a call that is repeated whole is known all
+    the same. What a turn says is among them however short it is, all but a few letters of one among
+    many, which are in every message.
 
     Args:
         request: what was sent.
 
     >>> from rlfocal.pool.types import Message
     >>> call = {"function": {"name": "pay", "arguments": '{"to": "Bob"}'}}
-    >>> turn = Message("assistant", "", extra={"tool_calls": [call]})
-    >>> words_asked(Request((turn,))).split("\u16a0")[-1].strip()
-    'function name pay arguments {"to": "Bob"} to Bob'
+    >>> turn = Message("assistant", "Done: 4711", extra={"tool_calls": [call]})
+    >>> words_asked(Request((turn,)))
+    ['Done: 4711', 'function name pay arguments {"to": "Bob"} to Bob']
     """
-    told = [request.text]
+    turns = [turn.content for turn in request.messages if _n_bytes(turn.content) >= _LEAST]
+    told = []
     for turn in request.messages:
         for value in (list(turn.parts), turn.extra):
             # In one piece, as servers repeat it: what a call holds may be short.
-            told.append(" ".join(_texts(value, with_names=True)))
+            told += " ".join(_texts(value, with_names=True)).split(_APART)
     for value in request.extra.values():
-        told += _texts(value, with_names=False)
-    return _APART.join(told)
+        for text in _texts(value, with_names=False):
+            told += text.split(_APART)
+    more = [text.strip() for text in told if is_telling(text)]
+    return [text for text in dict.fromkeys([request.text, *turns, *more]) if text]
+
+
+def _n_bytes(text: str) -> int:
+    return len("".join(filter(str.isalnum, text)).encode())
 
 
 def _texts(found: Any, *, with_names: bool, depth: int = 0) -> Iterator[str]:

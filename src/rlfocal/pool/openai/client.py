@@ -267,7 +267,7 @@ class OpenAIEndpoint:
 
     def _shown(self, text: str, *, request: Request) -> str:
         """A server's own words, as far as they are fit to be shown."""
-        return excerpt(text, map(Secret.reveal, self._secrets), prompt=words_asked(request))
+        return excerpt(text, map(Secret.reveal, self._secrets), prompts=words_asked(request))
 
     async def close(self) -> None:
         """Give the connections back."""

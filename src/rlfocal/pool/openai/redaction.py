@@ -9,10 +9,10 @@ import base64
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote
 
-__all__ = ["Secret", "Withheld", "excerpt", "redact", "repeats"]
+__all__ = ["Secret", "Withheld", "excerpt", "is_telling", "redact", "repeats"]
 
 REDACTED = "[redacted]"
 
@@ -23,6 +23,9 @@ _SHOWN = 200
 """Characters of a server's own message that an error repeats."""
 _TELLING = 16
 """So many letters and digits in a row, shared with the prompt, are the prompt and no accident."""
+_OF_WORDS = 8
+"""So many, and no word of something else holds them."""
+_WORD = re.compile(r"[^\W_]+")
 _MOST_READ = 1 << 14
 """Characters of a text that are looked at before it is cut to what is shown."""
 _RUN, _RUN_WITH_DIGITS = 12, 8
@@ -153,38 +156,57 @@ def _is_solid(char: str) -> bool:
     return char.isprintable() and not char.isspace()
 
 
-def excerpt(text: str, secrets: Iterable[str], *, prompt: str) -> str:
+def excerpt(text: str, secrets: Iterable[str], *, prompts: Collection[str]) -> str:
     """A server's own words on one line, as far as they are fit to be shown.
 
     Args:
         text: what it said, uncut: half a secret is harder to recognise.
         secrets: strings that must not be shown, in any form.
-        prompt: what it was asked, which must not be shown either.
+        prompts: what it was asked, text by text, which must not be shown either.
     """
     text = " ".join(redact(text[:_MOST_READ], secrets).split())
-    if repeats(text, prompt):
+    if repeats(text, *prompts):
         return "left out: it repeats the prompt"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def repeats(text: str, prompt: str) -> bool:
+def repeats(text: str, *prompts: str) -> bool:
     r"""Say whether a text repeats a prompt or a good piece of it, however it is quoted.
 
     Servers' error messages may hold the request they refuse. Only letters and digits are compared,
-    since quoting changes the rest. The cost grows with the sum of both lengths.
+    since quoting changes the rest. A prompt that is shorter than such a piece counts as a whole,
+    each by itself: joined with others it would not be found. The shortest count as words of their
+    own only, since "hi" is within "this". The cost grows with the sum of all lengths.
 
     >>> repeats("invalid input: 'Who wrote\\nFaust?'", "Who wrote\nFaust?")
     True
-    >>> repeats("maximum context length is 4096 tokens", "Who wrote\nFaust?")
+    >>> repeats("maximum context length is 4096 tokens", "Who wrote\nFaust?", "Hi")
     False
     """
-    asked = _squeezed(prompt)
-    shown = {_squeezed(read) for read in _readings(text)}
-    if len(asked) <= _TELLING:
-        return bool(asked) and any(asked in read for read in shown)
+    readings = {read.casefold() for read in _readings(text)}
+    shown = {_squeezed(read) for read in readings}
     n = _TELLING
     grams = {read[i : i + n] for read in shown for i in range(len(read) - n + 1)}
-    return bool(grams) and any(asked[i : i + n] in grams for i in range(len(asked) - n + 1))
+    return any(_is_repeated(prompt, readings, shown, grams) for prompt in set(prompts))
+
+
+def _is_repeated(prompt: str, readings: set[str], shown: set[str], grams: set[str]) -> bool:
+    asked, n = _squeezed(prompt), _TELLING
+    if len(asked) > n:
+        return any(asked[i : i + n] in grams for i in range(len(asked) - n + 1))
+    if not asked or not any(asked in read for read in shown):
+        return False
+    if len(asked) >= _OF_WORDS:
+        return True
+    # Only letters that write words with spaces between them can be within a longer word.
+    words = r"[\W_]*".join(map(re.escape, _WORD.findall(prompt.casefold())))
+    alone = re.compile(f"(?<![a-z0-9]){words}(?![a-z0-9])")
+    return any(alone.search(read) is not None for read in readings)
+
+
+def is_telling(text: str) -> bool:
+    """Whether a text is long enough that whoever holds it repeats it, and not by accident."""
+    return len(_squeezed(text)) >= _TELLING
 
 
 def _readings(text: str) -> Iterator[str]:

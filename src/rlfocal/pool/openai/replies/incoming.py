@@ -32,9 +32,9 @@ _AFTER_THE_END_S = 0.25
 """For the connection to end as well, so that it can be used again."""
 _AFTER_USAGE_S = 1.0
 _AFTER_FINISH_S = 5.0
-"""For a count that may still come."""
-_AFTER_A_PIECE_S = 30.0
-"""Where the reason for an end came with a piece of the reply, and may come with each."""
+"""For a count that may still come, or the next piece of who gives a reason with each."""
+_AFTER_A_THOUGHT_S = 30.0
+"""Where a reason for an end came, and no more of a reply than thoughts."""
 _AFTER_JSON_S = 2.0
 _SOLID = re.compile(rb"\S")
 _BLANKS = re.compile(r"\s*")
@@ -171,9 +171,9 @@ class Incoming:
 
     @property
     def is_complete(self) -> bool:
-        """All that is needed has come, whatever becomes of the connection."""
+        """What has come is a reply, whatever becomes of the connection and of the time."""
         if self._is_events:
-            return self._events.is_done or self._pieces.is_over
+            return self._events.is_done or self._pieces.is_likely_over
         return self._whole is not None
 
     @property
@@ -185,11 +185,11 @@ class Incoming:
         if self._events.is_done:
             return _AFTER_THE_END_S
         pieces = self._pieces
-        if pieces.finish is None:
-            return None
-        if not pieces.is_over:
-            return _AFTER_A_PIECE_S
-        return _AFTER_USAGE_S if pieces.has_usage else _AFTER_FINISH_S
+        if pieces.finish is None or pieces.goes_on_after_finish:
+            return None  # who goes on after a reason may think for long
+        if not pieces.is_likely_over:
+            return _AFTER_A_THOUGHT_S
+        return _AFTER_USAGE_S if pieces.is_over and pieces.has_usage else _AFTER_FINISH_S
 
     def is_whole_after_silence(self) -> bool:
         """Asked when nothing has come for that long: is it all there?"""

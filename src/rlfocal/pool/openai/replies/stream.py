@@ -30,6 +30,8 @@ _MOST_LISTED = 1 << 12
 _STATUS = re.compile(r"(http_?)?(status_?)?code|status", re.IGNORECASE)
 _FAILURE = re.compile(r"err|err_?(msg|code|no)|.*error.*|exception", re.IGNORECASE)
 _NONE = frozenset({"0", "none", "null", "false", "ok", "success", "200"})
+_WITH_EACH = ("stop", "tool_calls", "function_call")
+"""Reasons that some servers give with each piece."""
 _KEPT = ("id", "prompt_filter_results", "promptFeedback", *OF_REPLY)
 
 
@@ -144,10 +146,19 @@ class Pieces:
     def is_over(self) -> bool:
         """Said to be for certain; whatever comes now takes nothing away.
 
-        It is not where the reason came with the first that was said, or before anything was: some
-        servers give one with each piece, and may think long before the next.
+        A common reason with the first that was said, or before it, may be one of many: some servers
+        give one with each piece.
         """
         return self._is_alone and not self.goes_on_after_finish
+
+    @property
+    def is_likely_over(self) -> bool:
+        """A reply where nothing more comes: a reason was given, and more than thoughts came.
+
+        Never of a server that has gone on after a reason: of it, there may always be more.
+        """
+        is_ended = self.finish is not None and not self.goes_on_after_finish
+        return is_ended and (self._is_alone or self._sizes()[0] > 0)
 
     def _weigh(self, complaint: Complaint, found: Mapping[str, Any], event: str) -> None:
         """What is worded like an error may only tell how things stand: "loading model"."""
@@ -186,9 +197,13 @@ class Pieces:
     def whole(self) -> dict[str, Any]:
         """The reply, in one piece; nothing more comes."""
         self._flush()
-        message: dict[str, Any] = {"content": "".join(self._texts)}
-        if thoughts := "".join(self._thoughts):
-            message[self._thoughts_as or "reasoning"] = thoughts
+        text, thoughts = "".join(self._texts), "".join(self._thoughts)
+        message: dict[str, Any] = {"content": text}
+        if thoughts and self._thoughts_as:
+            message[self._thoughts_as] = thoughts
+        elif thoughts:  # in no field of their own, but in parts, as they came
+            parts = ({"type": "thinking", "thinking": thoughts}, {"type": "text", "text": text})
+            message["content"] = list(parts)
         if refusals := "".join(self._refusals):
             message["refusal"] = refusals
         if calls := self._calls.as_json() or self._old_calls.as_json():
@@ -257,16 +272,18 @@ class Pieces:
         # The first word counts; where it was said too early, the last one does.
         if self.finish is None or self._more_since_finish:
             self.finish, self._more_since_finish = finish, False
-        if said or thought:
-            self._is_alone |= self._says_without if said else self._thinks_without
-        else:
-            self._is_alone |= any(self._sizes()) or str(finish).lower() != "stop"
+        common = _WITH_EACH if said or thought else _WITH_EACH[:1]
+        without = any(self._sizes()) if not (said or thought) else self._says_without
+        without = without if said or not thought else self._thinks_without
+        self._is_alone |= without or str(finish).lower() not in common
 
     def _add(self, delta: dict[str, Any]) -> None:
         self._say(text_of(delta.get("content")) or text_of(delta.get("text")) or "")
         if thought := thinking_of(delta):
             self._thoughts.append(thought)
-            self._thoughts_as = self._thoughts_as or thoughts_field(delta)
+            own = thoughts_field(delta)
+            if isinstance(delta.get(own), str):
+                self._thoughts_as = self._thoughts_as or own
             if self._tell_thought is not None:
                 self._tell_thought(thought)
         if refusal := refusal_of(delta):
