@@ -295,7 +295,6 @@ def test_a_mark_at_which_a_reply_was_cut_off_is_an_attempt(
         "```tool_code\nx = ping()\nprint(x)\n```",
         "```tool_code\nprint(ping()\n```",
         "<|tool_call_start|>[ping(]<|tool_call_end|>",
-        "I would </tool_call>",
         "I look. <invoke name=",
         "I look. <｜tool▁calls▁beg",
         "<tool_call>moon</tool_call>",

@@ -14,7 +14,7 @@ may stand for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from typing import NamedTuple
 from rlfocal.toolcalls.functions import Tools
 from rlfocal.toolcalls.parsing.channels import sent_calls
 from rlfocal.toolcalls.parsing.invocations import Element, element_at, elements, value_at
-from rlfocal.toolcalls.parsing.marks import ends_in_mark, stands_anywhere
+from rlfocal.toolcalls.parsing.marks import ends_in_mark, said_marks, stands_anywhere
 from rlfocal.toolcalls.parsing.markup import has_orphans, marked_calls
 from rlfocal.toolcalls.parsing.reader import Unreadable
 from rlfocal.toolcalls.parsing.shapes import Call, Place, calls_of, says_call
@@ -162,14 +162,40 @@ def read_text(text: str, tools: Tools, *, truncated: bool = False) -> Reading:
     return found
 
 
-def _told(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
+def _quoting(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
+    """The calls that stand among words, where all marks of a text are within their arguments.
+
+    Such marks are text: a file that tells of calls is no call. One that is never only shown counts
+    wherever it stands.
+    """
+    count = 0 if stands_anywhere(text) or _is_json(text.strip()) else said_marks(text)
+    found = _told(text, tools, truncated=truncated, is_plain=True) if count else None
+    if found is None or sum(said_marks(one) for one in _texts(found)) < count:
+        return None
+    return found
+
+
+def _texts(reading: Reading) -> Iterator[str]:
+    """The texts in the arguments of calls."""
+    values: list[object] = [call.arguments for call in reading.calls]
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+
+
+def _told(text: str, tools: Tools, *, truncated: bool, is_plain: bool = False) -> Reading | None:
     """The calls that stand among words: those that a reply begins with, marks, or writes out."""
     begins = text.lstrip()[:1] in ("[", "{")
     found = _listed(text, tools, tries=1) if begins and not truncated else None
     if found is None:
         found = _fenced(text, tools)
     if found is None and not truncated:
-        plain = _SPECIAL.sub("\n", text)
+        plain = text if is_plain else _SPECIAL.sub("\n", text)
         found = _listed(plain, tools, tries=MAX_TRIES) or _in_lines(plain, tools)
     return found
 
@@ -213,6 +239,9 @@ def _marked(text: str, tools: Tools, *, truncated: bool) -> Reading | None:
     try:
         calls = sent_calls(text, tools, truncated=truncated)
         if calls is None:
+            quoting = _quoting(text, tools, truncated=truncated)
+            if quoting is not None:
+                return quoting
             inner = partial(_whole, tools=tools, is_inner=True)
             calls = marked_calls(text, tools, inner, truncated=truncated)
     except Unreadable:

@@ -20,7 +20,16 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
-__all__ = ["MARK", "Mark", "Sort", "closing", "ends_in_mark", "stands_anywhere"]
+__all__ = [
+    "MARK",
+    "Mark",
+    "Sort",
+    "closing",
+    "ends_in_mark",
+    "is_left",
+    "said_marks",
+    "stands_anywhere",
+]
 
 _NAMESPACE = "(?:[|\uff5c]{1,2}DSML[|\uff5c]{1,2}|[A-Za-z][\\w-]{0,20}:)?"
 MARK = re.compile(
@@ -59,6 +68,8 @@ _ATTRIBUTE = re.compile(
 _BROKEN = re.compile(
     rf"<(?:[|\uff5c](?:tool|DSML)|/?{_NAMESPACE}(?:invoke\s|function=|{_CALLS}))[^<>\n]{{0,200}}\Z"
 )
+_CALLED = re.compile(r"\w\([^()\n]{0,200}\)\Z")
+"""What may be a call at the end of a text; words in brackets have a space before them."""
 _LAST = 300
 """Characters at the end of a text in which a mark may be that is not whole."""
 
@@ -156,6 +167,34 @@ def closing(text: str, name: str, start: int) -> re.Match[str] | None:
     """
     tags = _CLOSING.finditer(text, start)
     return next((one for one in tags if one["tag"].lower() == name.lower()), None)
+
+
+def is_left(found: re.Match[str]) -> bool:
+    """Whether a match of `MARK` is left of a call whose beginning is lost, and no word of prose.
+
+    What ends a call stands after what may be one; what stands in it, next to a name or arguments.
+
+    >>> [is_left(MARK.search(text)) for text in ("f()</invoke>", "a </invoke> b", "f<tool_sep>")]
+    [True, False, True]
+    """
+    mark, text = Mark.of(found), found.string
+    if not mark.is_orphan:
+        return False
+    before = text[max(found.start() - _LAST, 0) : found.start()]
+    if mark.sort is Sort.BETWEEN:
+        return text[mark.end : mark.end + 1] == "{" or before[-1:].isalnum()
+    before = before.rstrip()
+    return before.endswith(("}", "]", ">", "```")) or _CALLED.search(before) is not None
+
+
+def said_marks(text: str) -> int:
+    """How many marks of calls a text has, whether or not they are meant.
+
+    >>> said_marks("<invoke name='f'> <b> </tool_call>")
+    2
+    """
+    marks = (Mark.of(one) for one in MARK.finditer(text))
+    return sum(one.is_orphan or one.sort in (Sort.OPEN, Sort.CALL) for one in marks)
 
 
 def stands_anywhere(text: str) -> bool:

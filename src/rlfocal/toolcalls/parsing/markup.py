@@ -19,7 +19,7 @@ import re
 
 from rlfocal.toolcalls.functions import Tools
 from rlfocal.toolcalls.parsing.invocations import Element, Invocation, value_at
-from rlfocal.toolcalls.parsing.marks import MARK, Mark, Sort, closing, stands_anywhere
+from rlfocal.toolcalls.parsing.marks import MARK, Mark, Sort, closing, is_left, stands_anywhere
 from rlfocal.toolcalls.parsing.reader import Unreadable
 from rlfocal.toolcalls.parsing.shapes import Call, Inner, Place, calls_of
 from rlfocal.toolcalls.schema import Schema
@@ -39,8 +39,13 @@ _CODE, _FENCE = "tool_code", "```"
 """The language of a block of code that Gemini and Gemma call functions in; what closes it."""
 _PRINTING = (_CODE, _FENCE, "python_tag")
 """What opens code in which to print a call is to make it."""
-_GAP = re.compile(r"(?:[\s,;]|```[\w+-]{0,20}[ \t]*\n|```(?=\s|\Z|<))*+")
-_CODE_GAP = re.compile(r"[\s,;]*+")
+_REMARK = (
+    r"(?:\#|//)(?:[^\n<\[`]|`(?!``)|\[(?!/?TOOL_CALLS)"
+    r"|<(?![/|\uff5c]|[\w:-]{0,30}(?:call|function|invoke)))*+|/\*(?:[^*]|\*(?!/))*+\*/"
+)
+"""A comment in code; a mark ends it, too, since a mark is no part of the code around it."""
+_GAP = re.compile(rf"(?:[\s,;]|{_REMARK}|```[\w+-]{{0,20}}[ \t]*\n|```(?=\s|\Z|<))*+")
+_CODE_GAP = re.compile(rf"(?:[\s,;]|{_REMARK})*+")
 _SPACE = re.compile(r"\s*+")
 _NAME = re.compile(r"(?:call:[ ]?)?(?P<name>[^\W\d][\w./$-]{0,200})(?::\d{1,6})?\s*+")
 _BEGUN = re.compile(r"[\[{]|(?P<name>[^\W\d][\w./$-]{0,200})\s?(?:[({]|(?P<mark>\[[A-Z_]{1,9}\]))")
@@ -73,9 +78,9 @@ def marked_calls(text: str, tools: Tools, inner: Inner, *, truncated: bool) -> l
 
 
 def has_orphans(text: str) -> bool:
-    """Whether a text has, outside of code, a mark of the end of a call that never began.
+    """Whether a text has, outside of code, the end of a call whose beginning is lost.
 
-    >>> has_orphans("I would </tool_call>"), has_orphans("`</tool_call>` ends it")
+    >>> has_orphans('{"a": 1}</tool_call>'), has_orphans("Which city?</tool_call>")
     (True, False)
     """
     at = 0
@@ -84,7 +89,7 @@ def has_orphans(text: str) -> bool:
         if spot["fence"] is not None:
             end = text.find("```", at)
             at = at if end < 0 else end + 3
-        elif spot["inline"] is None and Mark.of(spot).is_orphan:
+        elif spot["inline"] is None and is_left(spot):
             return True
     return False
 
@@ -95,6 +100,7 @@ class _Markup:
     def __init__(self, text: str, tools: Tools, inner: Inner, *, truncated: bool) -> None:
         self.text, self.tools, self.inner, self.truncated = text, tools, inner, truncated
         self.is_unclosed = False
+        self.open_tags: set[str] = set()
 
     def calls(self) -> list[Call] | None:
         """The calls of the text; None where nothing is marked."""
@@ -108,7 +114,7 @@ class _Markup:
                 ticks = spot.start() + len(spot["ticks"])
                 calls, at = None, ticks if stands_anywhere(spot["inline"]) else spot.end()
             else:
-                calls, at = self._marked(Mark.of(spot))
+                calls, at = self._marked(spot)
             if calls is not None:
                 is_marked = True
                 found += calls
@@ -142,21 +148,35 @@ class _Markup:
             one.sort is Sort.CALL and self.tools.named(one.value) for one in marks
         )
 
-    def _marked(self, mark: Mark) -> tuple[list[Call] | None, int]:
+    def _marked(self, spot: re.Match[str]) -> tuple[list[Call] | None, int]:
         """What a mark outside of calls opens."""
+        mark = Mark.of(spot)
         if mark.sort is Sort.OPEN:
             return self._envelope(mark)
         if mark.sort is Sort.CALL:
             return self._call(mark) if self._is_meant(mark) else (None, mark.end)
-        if mark.is_orphan and not mark.is_closing:
+        if mark.is_orphan and not mark.is_closing and self._is_part(mark, spot):
             raise Unreadable
         return None, mark.end
 
-    def _is_meant(self, mark: Mark) -> bool:
-        """Whether an element is a call, and no XML of another kind."""
-        if mark.value and mark.name in ("function=", "invoke"):
+    def _is_part(self, mark: Mark, spot: re.Match[str]) -> bool:
+        """Whether a mark is a part of a call whose beginning is lost, and not told of."""
+        if mark.sort is Sort.BETWEEN:
+            return is_left(spot)
+        name = mark.name.rstrip("=")
+        if name not in self.open_tags and closing(self.text, name, mark.end):
             return True
-        return self.tools.named(mark.value) is not None
+        self.open_tags.add(name)  # nothing closes another one later, either
+        return False
+
+    def _is_meant(self, mark: Mark) -> bool:
+        """Whether an element is a call, and no XML of another kind, or a word of a sentence."""
+        if self.tools.named(mark.value) is not None or (mark.value and mark.name == "function="):
+            return True
+        at = self._after(_SPACE, mark.end)
+        within = self._mark_at(at)
+        goes_on = self.text.startswith("{", at) or (within and within.sort is Sort.PARAMETER)
+        return mark.name == "invoke" and bool(mark.value and goes_on)
 
     def _mark_at(self, at: int) -> Mark | None:
         found = MARK.match(self.text, at)
@@ -170,13 +190,16 @@ class _Markup:
         """The calls up to a closing mark, and where the text goes on."""
         found: list[Call] = []
         gap = _CODE_GAP if opened.name == _FENCE else _GAP
-        at, is_over = opened.end, False
+        at, is_over, is_read = opened.end, False, False
         while not is_over:
             at = self._after(gap, at)
             end = at
-            calls, at, is_over = self._next(opened, at, is_first=not found)
+            calls, at, is_over = self._next(opened, at, is_first=not is_read)
             found += calls
-        if not found and self.text[opened.end : end].strip():
+            # An empty list is something read, too: it says that nothing is called.
+            is_read = is_read or bool(calls) or (not is_over and self._mark_at(end) is None)
+        self.is_unclosed = self.is_unclosed or (not is_read and at == len(self.text) == end)
+        if not is_read and self.text[opened.end : end].strip():
             raise Unreadable
         return found, at
 
@@ -185,7 +208,6 @@ class _Markup:
         if at == len(self.text):
             if self.truncated:
                 raise Unreadable
-            self.is_unclosed = True
             return [], at, True
         if opened.name == _FENCE and self.text.startswith(_FENCE, at):
             return [], at + len(_FENCE), True
