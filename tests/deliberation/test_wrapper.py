@@ -59,6 +59,10 @@ class Telling(Base):
     def reads_replies(self) -> bool:
         return True
 
+    @property
+    def votes_only_help(self) -> bool:
+        return True
+
     def verdicts(self) -> list[dict[str, str | float]]:
         return [{"policy": "telling", "price": 0.2}]
 
@@ -77,6 +81,7 @@ def test_a_wrapper_is_as_the_strategy_within() -> None:
     assert (wrapped.setting, wrapped.dials, wrapped.prices) == (0.2, (0.3, 0.1), (0.3, 0.1))
     assert (wrapped.acting, wrapped.history) == (within.acting, within.history)
     assert wrapped.reads_replies
+    assert wrapped.votes_only_help
     assert wrapped.verdicts() == within.verdicts()
     assert np.array_equal(wrapped.ranking, within.ranking)
     assert wrapped.state() == within.state() == {"best": 1}

@@ -246,6 +246,7 @@ DETAILS = [
     {"type": "reasoning.text", "text": "3 and 4", "format": "unknown", "index": 0},
     {"type": "reasoning.encrypted", "data": "QUFB", "id": "c1", "index": 1},
 ]
+MARKED = [one | {"rlfocal": {"member": "plain"}} for one in DETAILS]
 RESULT = {"role": "tool", "tool_call_id": "c1", "content": "7"}
 
 
@@ -257,7 +258,7 @@ def calling_with_details() -> Reply:
 def test_details_of_thoughts_come_out_whole_and_go_back(opened: Opened) -> None:
     message = of(opened, calling_with_details(), tools=[ADD])
     assert message.pop("finish") == "tool_calls"
-    assert (message["reasoning_details"], message["reasoning_content"]) == (DETAILS, "3 and 4")
+    assert (message["reasoning_details"], message["reasoning_content"]) == (MARKED, "3 and 4")
     again = post(opened, messages=[USER, message, RESULT], tools=[ADD]).json()
     assert "ignored" not in again["rlfocal"]
     assert opened[1].received[-1].body["messages"][1]["reasoning_details"] == DETAILS
@@ -272,7 +273,7 @@ def test_details_of_thoughts_are_joined_of_a_streams_pieces(opened: Opened) -> N
         {"tool_calls": [{"index": 0, **calling("{}")}]}, finish="tool_calls",
     )  # fmt: skip
     found = gathered(post(opened, tools=[ADD], stream=True))
-    assert found["reasoning_details"] == DETAILS
+    assert found["reasoning_details"] == MARKED
 
 
 @pytest.mark.parametrize("name", ["reasoning_details", "thinking_blocks"])
@@ -332,7 +333,7 @@ def test_in_other_words_they_hang_on_the_first_call(
         result = {"type": "tool_result", "tool_use_id": "c1", "content": "7"}
         turns = [{"role": "assistant", "content": [item]}, {"role": "user", "content": [result]}]
         again = {"messages": [USER, *turns]}
-    assert item["reasoning_details"] == DETAILS
+    assert item["reasoning_details"] == MARKED
     assert "ignored" not in post(opened, path, tools=[tool], **again).json()["rlfocal"]
     assert opened[1].received[-1].body["messages"][1]["reasoning_details"] == DETAILS
 

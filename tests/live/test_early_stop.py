@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from rlfocal.deliberation.protocol import Spec
 from rlfocal.deliberation.registry import create_strategy
 from rlfocal.deliberation.replay import best_answer, decided
 from rlfocal.deliberation.view import Decision, View
-from rlfocal.live.early_stop import is_last, outcome_is_fixed
+from rlfocal.live.early_stop import _mixtures, _outcomes, is_last, outcome_is_fixed
 from rlfocal.live.state import QueryState, Reply
 from rlfocal.records import BoolArray, Calibration, FloatArray, ResponseTable
+from rlfocal.strategies.routing.knn import KnnRouter
+from rlfocal.strategies.routing.vote import RoutedVote
 
 N = 5
 NO_SCORES = Calibration(np.zeros((1, N)), np.zeros((1, N, 26)), np.zeros(N, dtype=bool))
@@ -155,11 +158,77 @@ def voted(accuracy: Sequence[float]) -> ResponseTable:
     return rlfocal.read_table(rows)
 
 
-@pytest.mark.parametrize("name", ["weighted-vote", "one-coin", "plurality", "static-subset"])
+@pytest.mark.parametrize(
+    "name", ["weighted-vote", "one-coin", "plurality", "static-subset", "routed-vote", "stacking"]
+)
 def test_votes_of_members_worse_than_chance_do_more_than_help(name: str) -> None:
     for accuracy, expected in (((0.8,) * N, True), ((0.7, 0.7, 0.7, 0.9, 0.02), False)):
         fitted = create_strategy(Spec(name, {})).fit(voted(accuracy), rng=np.random.default_rng(0))
         assert fitted.votes_only_help is (expected or name in ("plurality", "static-subset"))
+
+
+@pytest.mark.parametrize("name", ["routed-vote", "stacking"])
+def test_where_its_votes_only_help_no_mixture_changes_what_is_fixed(name: str) -> None:
+    fitted = create_strategy(Spec(name, {})).fit(voted((0.8,) * N), rng=np.random.default_rng(0))
+    assert fitted.votes_only_help
+    n_fixed = 0
+    for answers in product("ABC", repeat=3):
+        for n_options in (4, 0):
+            seen = state(list(answers), n_options=n_options)
+            if not outcome_is_fixed(fitted, seen, [3, 4]):
+                continue
+            n_fixed += 1
+            others = ["D"] if n_options else ["\0", "~", "~~"]
+            for rest in product(["A", "B", "C", *others, None], repeat=2):
+                after = seen.copy()
+                for n, said in zip((3, 4), rest, strict=True):
+                    after.put(n, None if said is None else Reply((said,), cost=1.0))
+                assert given_by(fitted, after) == answers[0]
+    assert n_fixed
+
+
+def test_with_text_nobody_knows_how_little_a_vote_may_weigh() -> None:
+    fitted = create_strategy(Spec("routed-vote", {}))
+    fitted = fitted.fit(voted((0.8,) * N), rng=np.random.default_rng(0))
+    assert isinstance(fitted, RoutedVote)
+    fitted.router_ = KnnRouter()
+    assert not fitted.votes_only_help
+
+
+def test_of_answers_that_nobody_has_given_it_does_not_matter_which_is_which() -> None:
+    nothing = np.zeros(0, np.float32)
+    n = 8
+    scores = Calibration(np.zeros((1, n)), np.zeros((1, n, 26)), np.zeros(n, dtype=bool))
+    made = QueryState(n, scores, task=0, features=nothing, n_options=0)
+    for member, answer in enumerate(["A", "A", "A", "A", "B"]):
+        made.put(member, Reply((answer,), cost=1.0))
+    made.n_rounds = 1
+    vote = Vote(np.ones(n, np.float32))
+    assert outcome_is_fixed(vote, made, [5, 6, 7])
+    contrary = np.ones(n, np.float32)
+    contrary[7] = -2
+    # By saying A one takes from it; of the others both say what nobody has said yet.
+    assert not outcome_is_fixed(Vote(contrary), made, [5, 6, 7])
+
+
+@given(
+    answers=st.lists(st.sampled_from(["A", "B", None]), min_size=2, max_size=3),
+    weights=st.lists(st.integers(-3, 4), min_size=N, max_size=N),
+)
+def test_mixtures_of_new_answers_tell_as_much_as_all_of_them_would(
+    answers: list[str | None], weights: list[int]
+) -> None:
+    seen, pending = state(answers, n_options=0), list(range(len(answers), N))
+    new = ["\0", "~", "~~"][: len(pending)]
+    every = product([None, *seen.candidates, *new], repeat=len(pending))
+    few = list(_mixtures(seen, len(pending)))
+    found = [
+        _outcomes([Vote(np.array(weights, np.float32))], seen, pending, mixtures)
+        for mixtures in (few, [list(mixture) for mixture in every])
+    ]
+    leader = answers[0]
+    assert (found[0] == {leader}) == (found[1] == {leader})
+    assert len(few) <= 91
 
 
 class Reading(Vote):
@@ -201,7 +270,7 @@ def test_a_settled_vote_is_not_changed_by_whatever_follows(
     assert given_by(vote, seen) == before
 
 
-def given_by(vote: Vote, seen: QueryState) -> str | None:
+def given_by(vote: Base, seen: QueryState) -> str | None:
     view = seen.view()
     slot = best_answer(view.available, decided(vote, view).answer)[0][0]
     return None if slot < 0 else seen.candidates[slot]

@@ -596,6 +596,7 @@ MINIMAL = "Unsupported value: 'reasoning_effort' does not support 'minimal' with
 MINIMAL += "Supported values are: 'low', 'medium', and 'high'."
 ONE = "`temperature` may only be set to 1 when thinking is enabled. Please consult our docs."
 FORCED = "Thinking may not be enabled when tool_choice forces tool use."
+BIASED = "The 'logit_bias' parameter is only allowed when 'store' is enabled."
 STORED = "The 'metadata' parameter is only allowed when 'store' is enabled."
 
 
@@ -649,6 +650,26 @@ def test_what_one_may_not_ask_for_is_taken_from_nobody_else(
     assert "minimal" not in caplog.text
 
 
+@pytest.mark.parametrize("name", ["user", "metadata", "safety_identifier", "prompt_cache_key"])
+@pytest.mark.parametrize(
+    "words", ["`temperature` and `top_p` cannot both be specified for this model. Use only one."]
+)
+def test_what_fields_exclude_is_refused_once_and_not_to_each_client(name: str, words: str) -> None:
+    picky = Picky(
+        lambda body: (400, says(words)) if body.keys() >= {"temperature", "top_p"} else None
+    )
+    tools = [{"type": "function", "function": {"name": f"f{n}"}} for n in range(4)]
+    many = [
+        replace(
+            ASKED, temperature=0.2 + n / 10, top_p=0.9, max_tokens=50 + n,
+            extra={name: {"n": str(n)} if name == "metadata" else f"u{n}", "tools": [tools[n]]},
+        )
+        for n in range(4)
+    ]  # fmt: skip
+    assert all(isinstance(reply, Response) for reply in ask(picky, *many))
+    assert len(picky.bodies) == 5
+
+
 def test_log_probabilities_that_are_refused_beside_tools_are_asked_for_without_them() -> None:
     words = says("logprobs are not supported when tools are used")
     picky = Picky(lambda body: (400, words) if body.keys() >= {"logprobs", "tools"} else None)
@@ -664,9 +685,9 @@ def test_values_and_requests_are_remembered_in_bounded_number(
     def refuses(body: Mapping[str, Any]) -> tuple[int, Any] | None:
         if "seed" in body:
             return 400, says("seed must be smaller")
-        return (400, says(STORED)) if "metadata" in body else None
+        return (400, says(BIASED)) if "logit_bias" in body else None
 
-    many = [replace(ASKED, seed=10**9 + n, extra={"metadata": {"n": str(n)}}) for n in range(300)]
+    many = [replace(ASKED, seed=10**9 + n, extra={"logit_bias": {"n": str(n)}}) for n in range(300)]
 
     async def go() -> OpenAIEndpoint:
         async with served(Picky(refuses)) as endpoint:

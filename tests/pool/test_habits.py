@@ -7,10 +7,11 @@ import json
 import zlib
 
 import pytest
-from asking import WITH_TOOLS, ask, fails
+from asking import ASKED, WITH_TOOLS, ask, fails
 from habits import DONE, END, RESET, Script, chunked, event, json_reply, piece, reply
 
 from rlfocal.errors import Failure
+from rlfocal.pool.openai.replies.incoming import Incoming
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
 SAID = [
@@ -271,19 +272,54 @@ def test_a_reason_with_each_call_is_no_end() -> None:
     assert [call["id"] for call in found.tool_calls] == ["look", "add"]
 
 
-@pytest.mark.parametrize("parts", [[EVERY[0]], [THOUGHT], [BARE], EVERY])
-def test_what_breaks_or_fails_after_a_reason_with_a_piece_is_no_reply(parts: Script) -> None:
-    error = event({"error": {"message": "worker died", "code": 500}})
+@pytest.mark.parametrize("parts", [[THOUGHT], [BARE], EVERY])
+def test_what_breaks_after_a_reason_that_is_no_end_is_no_reply(parts: Script) -> None:
     assert fails(chunked([*parts, 0.1, RESET])).failure is Failure.UNREACHABLE
+
+
+@pytest.mark.parametrize("parts", [[EVERY[0]], [THOUGHT], [BARE], EVERY])
+def test_what_fails_after_a_reason_with_a_piece_is_no_reply(parts: Script) -> None:
+    error = event({"error": {"message": "worker died", "code": 500}})
     assert "worker died" in str(fails(chunked([*parts, error, DONE])))
 
 
-@pytest.mark.parametrize("parts", [[SINGLE], EVERY])
-def test_a_reason_with_a_piece_and_long_silence_is_an_end(
-    monkeypatch: pytest.MonkeyPatch, parts: Script
+FEW: dict[str, Script] = {
+    "one": [event(piece({"content": "It is 17."}, "stop"))],
+    "one with a count": [SINGLE],
+    "a role, then one": [event(piece({"role": "assistant", "content": ""})), SINGLE],
+    "thoughts, then one": [event(piece({"reasoning": "hm"})), SINGLE],
+    "one that was cut": [event(piece({"content": "It is 17."}, "length", usage=USAGE))],
+}
+
+
+@pytest.mark.parametrize("habit", FEW)
+def test_a_reply_of_one_piece_needs_no_end(monkeypatch: pytest.MonkeyPatch, habit: str) -> None:
+    parts = FEW[habit]
+    assert ask(chunked([*parts, 0.1, RESET])).text == "It is 17."
+    assert ask(chunked([*parts, 20.0, END]), timeout_s=0.5).text == "It is 17."
+    monkeypatch.setattr("rlfocal.pool.openai.replies.incoming._AFTER_FINISH_S", 0.5)
+    assert ask(chunked([*parts, 20.0, END]), timeout_s=5).text == "It is 17."
+
+
+def test_a_call_in_one_piece_needs_no_end() -> None:
+    for parts, timeout_s in (([CALLS[0], 0.1, RESET], 5.0), ([CALLS[0], 20.0, END], 0.5)):
+        found = ask(chunked(parts), WITH_TOOLS, timeout_s=timeout_s)
+        assert [call["id"] for call in found.tool_calls] == ["look"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "patience_s"),
+    [([SINGLE], 5), ([THOUGHT], 30), ([BARE], 30), (EVERY, None), ([THOUGHT, SINGLE], None),
+     ([SAID[1], event(piece({"content": "17."}, "stop", usage=USAGE))], 1),
+     ([event(piece({"content": "It"}, "length", usage=USAGE))], 1)],
+)  # fmt: skip
+def test_how_long_silence_is_borne_after_a_reason(
+    parts: list[bytes], patience_s: float | None
 ) -> None:
-    monkeypatch.setattr("rlfocal.pool.openai.replies.incoming._AFTER_A_PIECE_S", 0.5)
-    assert ask(chunked([*parts, 20.0, END])).text == "It is 17."
+    incoming = Incoming(ASKED, "chat")
+    for part in parts:
+        incoming.feed(part)
+    assert incoming.patience_s == patience_s
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,28 @@ SAID: list[tuple[str, str, Any, Scope]] = [
         "field",
     ),
     ("temperature and top_p cannot both be specified for this model", "top_p", 0.5, "request"),
+    ("Unsupported parameter: 'temperature' is not supported for o3-mini.",
+     "temperature", 0.5, "field"),
+    ("temperature is not supported with gpt-5-thinking", "temperature", 0.5, "field"),
+    ("temperature is not supported with `deepseek-reasoner`.", "temperature", 0.5, "field"),
+    ("temperature is not supported with sonar", "temperature", 0.5, "field"),
+    ("temperature is not supported because the model is a reasoning model",
+     "temperature", 0.5, "field"),
+    ("temperature is not supported because it is a reasoning model", "temperature", 0.5, "field"),
+    ("temperature is not supported for o-series reasoning models", "temperature", 0.5, "field"),
+    ("Setting 'seed' requires the beta API", "seed", 3, "field"),
+    ("'top_k' requires a newer API version", "top_k", 3, "field"),
+    ("'seed' is not supported for GPT-5 and o3 models", "seed", 3, "field"),
+    ("top_k is not supported with gpt-4o or claude-3", "top_k", 3, "field"),
+    ("top_k is not supported with reasoning-mode", "top_k", 3, "request"),
+    ("temperature is not supported with tool-calling", "temperature", 0.5, "request"),
+    ("seed is not supported with strict-mode and gpt-5", "seed", 3, "request"),
+    ("temperature is not supported with non-streaming requests", "temperature", 0.5, "request"),
+    ("temperature is not supported for o3-mini when tools are used", "temperature", 0.5,
+     "request"),
+    ("temperature is not supported because the model has tools when thinking", "temperature", 0.5,
+     "request"),
+    ("'logprobs' requires 'store'", "logprobs", True, "request"),
     ("store is not supported for zero data retention orgs", "store", True, "request"),
     ("web_search_options: not supported with n > 1", "web_search_options", {}, "request"),
     (
@@ -230,9 +252,9 @@ SAID: list[tuple[str, str, Any, Scope]] = [
         "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
         "value",
     ),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("words", "name", "value", "scope"), SAID)
 def test_how_far_a_refusal_goes(words: str, name: str, value: Any, scope: Scope) -> None:
-    assert scope_of(words, name, value) == scope
+    assert scope_of(words, name, value, model="sonar") == scope

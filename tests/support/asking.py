@@ -16,13 +16,15 @@ ASKED = Request((Message("user", "What is eight and nine?"),), "m", 64)
 WITH_TOOLS = replace(ASKED, extra={"tools": TOOLS})
 
 
-def ask(script: Script, request: Request = ASKED, *, streamed: bool = False) -> Response:
+def ask(
+    script: Script, request: Request = ASKED, *, streamed: bool = False, timeout_s: float = 30
+) -> Response:
     told: list[str] = []
 
     async def go() -> Response:
         async with Habits(lambda body, n: script) as server, OpenAIEndpoint(server.url) as endpoint:
             asked = replace(request, on_text=told.append) if streamed else request
-            return await endpoint.send(asked, timeout_s=30)
+            return await endpoint.send(asked, timeout_s=timeout_s)
 
     found = asyncio.run(asyncio.wait_for(go(), 60))
     assert not streamed or "".join(told) == found.text

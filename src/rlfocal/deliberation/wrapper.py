@@ -86,6 +86,11 @@ class Wrapper(Base):
         return self.within.reads_replies
 
     @property
+    def votes_only_help(self) -> bool:
+        """As of the strategy within; a subclass that decides otherwise says so itself."""
+        return self.within.votes_only_help
+
+    @property
     def ranking(self) -> IntArray | None:
         """As of the strategy within."""
         return self.within.ranking

@@ -5,9 +5,9 @@ Axes: B cases, N members, C candidate slots.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import product
+from itertools import islice
 
 import numpy as np
 
@@ -67,12 +67,33 @@ def outcome_is_fixed(
         return True  # there is no mixture
     if all(policy.votes_only_help for policy in policies):
         return True
-    if not state.n_options:
-        said += [_ANOTHER * (2 + n) for n in range(len(pending) - 2)]  # to each one of its own
-    if shares or len(said) ** len(pending) > _MOST_CASES:
+    mixtures = [] if shares else list(islice(_mixtures(state, len(pending)), _MOST_CASES + 1))
+    if not 0 < len(mixtures) <= _MOST_CASES:
         return False
-    mixtures = [list(mixture) for mixture in product(said, repeat=len(pending))]
     return _outcomes(policies, state, pending, mixtures) == alike
+
+
+def _mixtures(state: QueryState, n_pending: int) -> Iterator[list[str | None]]:
+    """What the pending members may say, failures and answers that nobody has given yet among it.
+
+    Of such answers it only matters which of them are the same, and, as of equals the earlier one
+    wins, which one comes before all candidates: one of them does, for that harms a leader the most.
+    """
+    known: list[str | None] = [None, *state.candidates]
+    names = [] if state.n_options else [_ANOTHER * (1 + n) for n in range(n_pending - 1)]
+    first = [] if state.n_options else [_FIRST]
+
+    def begun_with(said: list[str | None], n_behind: int) -> Iterator[list[str | None]]:
+        if len(said) == n_pending:
+            if _FIRST in said or not n_behind:
+                yield said
+            return
+        for one in (*known, *first):
+            yield from begun_with([*said, one], n_behind)
+        for n, one in enumerate(names[: n_behind + 1]):
+            yield from begun_with([*said, one], max(n_behind, n + 1))
+
+    yield from begun_with([], 0)
 
 
 def _policies(strategy: Base) -> list[Base]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rlfocal.errors import Failure, MemberError
 from rlfocal.pool import Message, Request
-from rlfocal.pool.openai.replies.beside import BesidePieces
+from rlfocal.pool.openai.replies.beside import BesidePieces, _Entry
 from rlfocal.pool.openai.replies.errors.reading import Upstream
 from rlfocal.pool.openai.replies.incoming import Incoming
 from rlfocal.pool.types import Response
@@ -80,6 +80,73 @@ def test_what_is_encrypted_is_kept_as_it_is() -> None:
     assert details([thought("a", index=0)], [one], [other]) == [thought("a", index=0), one, other]
 
 
+def test_pieces_of_many_entries_are_compared_with_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, compare = [0], _Entry.goes_on_with
+
+    def counting(entry: _Entry, told: Any) -> bool:
+        looks[0] += 1
+        return compare(entry, told)
+
+    monkeypatch.setattr(_Entry, "goes_on_with", counting)
+    n, pieces = 500, BesidePieces()
+    for text in "ab":  # all of them by turns
+        for k in range(n):
+            pieces.add({"reasoning_details": [thought(text, index=k, id=f"r{k}")]})
+    assert pieces.as_json()["reasoning_details"] == [
+        thought("ab", index=k, id=f"r{k}") for k in range(n)
+    ]
+    assert looks[0] <= 4 * 2 * n
+
+
+class Counted(dict[str, Any]):
+    """An entry that counts how often one is compared with another."""
+
+    n = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.n += 1
+        return super().__eq__(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_many_entries_of_a_list_are_not_compared_with_one_another() -> None:
+    cited, pieces = [Counted(url=f"https://a.b/{k}") for k in range(500)], BesidePieces()
+    for _ in range(2):
+        for one in cited:
+            pieces.add({"annotations": [one]})
+    assert Counted.n <= 2 * len(cited)
+    assert pieces.as_json() == {"annotations": cited}
+
+
+@pytest.mark.parametrize("name", ["reasoning_details", "annotations"])
+def test_of_very_many_entries_the_first_thousands_are_kept(name: str) -> None:
+    pieces, n = BesidePieces(), 5000
+    pieces.add({name: [{"type": "x", "index": k} for k in range(n)]})
+    kept = pieces.as_json()[name]
+    assert 1000 < len(kept) < n
+    assert [one["index"] for one in kept] == list(range(len(kept)))
+    pieces.replace({name: [{"type": "y"}]})
+    assert pieces.as_json() == {name: [{"type": "y"}]}
+
+
+@pytest.mark.parametrize("name", ["reasoning_details", "annotations"])
+def test_entries_that_are_too_deep_to_be_told_are_left_out(name: str) -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    pieces = BesidePieces()
+    pieces.add({name: [{"index": deep}, {"index": 1}]})
+    assert pieces.as_json() == {name: [{"index": 1}]}
+
+
+@pytest.mark.parametrize("odd", [{}, [], [1], {"a": 1}])
+def test_numbers_and_names_of_entries_may_be_anything(odd: Any) -> None:
+    assert details([thought("a", index=odd, id=odd)], [thought("b", index=odd, id=odd)]) == [
+        thought("ab", index=odd, id=odd)
+    ]
+
+
 @pytest.mark.parametrize("told", [None, "x", 5, {}, [5, None], [[]]])
 def test_whatever_else_stands_there_does_no_harm(told: Any) -> None:
     reply = streamed({"content": "7", "reasoning_details": told, "images": told})
@@ -120,3 +187,16 @@ def test_the_name_of_thoughts_is_known(name: str) -> None:
     reply = streamed({name: "3 and "}, {name: "4"}, {"content": "7"})
     assert (reply.reasoning, reply.thoughts_as) == ("3 and 4", name)
     assert streamed({"content": "7"}).thoughts_as == ""
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "3 and 4"}]}]},
+        {"reasoning_details": [{"type": "reasoning.text", "text": "3 and 4"}]},
+        {"reasoning": [{"type": "text", "text": "3 and 4"}]},
+    ],
+)
+def test_thoughts_in_no_field_have_no_name(delta: dict[str, Any]) -> None:
+    reply = streamed(delta, {"content": "7"})
+    assert (reply.text, reply.reasoning, reply.thoughts_as) == ("7", "3 and 4", "")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from rlfocal.deliberation.trace import Round, Trace
-from rlfocal.errors import Failure, MemberError, NobodyAnswered
+from rlfocal.errors import MemberError, NobodyAnswered
 from rlfocal.gateway.backends.backend import OnText, no_images
 from rlfocal.gateway.errors import ApiError, from_member
 from rlfocal.gateway.wire.body import SAMPLING
@@ -20,17 +20,19 @@ from rlfocal.gateway.wire.request import ChatRequest
 from rlfocal.live import FREE_WORDS, Answer
 from rlfocal.live.calls import in_one_line
 from rlfocal.live.replies import record_of
-from rlfocal.pool.asking.passed_back import marked
+from rlfocal.pool.asking.passed_back import details_of, marked
 from rlfocal.pool.asking.question import Said
 from rlfocal.pool.building import LiveMember
 from rlfocal.pool.fan_out import Slot
 from rlfocal.pool.openai.left_out import noting_left_out
 from rlfocal.pool.types import PASSED_ON, Request, Response
+from rlfocal.pool.wrappers.as_own import AsOwn
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import billed
 
 __all__ = ["MemberBackend", "given_on"]
 
+_IN_TURNS = "messages[]."
 _PLAIN_TIERS = ("auto", "default", "flex", "batch", "standard_only")
 """Of service, which cost what a model's price says or less."""
 
@@ -94,8 +96,12 @@ class MemberBackend:
                     "a budget; leave it out",
                     param=name,
                 )  # fmt: skip
-        most = [self._member.most_usd(request) for request in self.requests(shown)]
+        most = [self._member.most_usd(self._as_sent(one)) for one in self.requests(shown)]
         return None if None in most else sum(usd for usd in most if usd is not None)
+
+    def _as_sent(self, request: Request) -> Request:
+        turns, _ = self._member.thoughts.put(request.messages)
+        return replace(request, messages=turns)
 
     def requests(self, shown: Mapping[str, Said] | None = None) -> list[Request]:
         """One for each reply that is wanted.
@@ -121,8 +127,7 @@ class MemberBackend:
             if body.seed is not None:  # equal seeds would draw equal replies
                 sampling["seed"] = min(body.seed + k, _LAST_SEED)
             request = member.request(question, sample=k, logprobs=False)
-            turns = member.thoughts.put(request.messages)
-            made.append(replace(request, messages=turns, **sampling))
+            made.append(replace(request, **sampling))
         return made
 
     async def run(
@@ -180,39 +185,29 @@ class MemberBackend:
             try:
                 yield
             finally:
-                self.ignored = tuple(dict.fromkeys([*self.ignored, *sorted(names & own)]))
+                told = [name for name in sorted(names) if name in own or name.startswith(_IN_TURNS)]
+                self.ignored = tuple(dict.fromkeys([*self.ignored, *told]))
 
     def answer_of(self, name: str, reply: Response, *, streamed: bool = False) -> Answer:
         """The answer that a member's reply is."""
-        if name == self._member.name and reply.thoughts_as:
-            self._member.thoughts.name = reply.thoughts_as
+        details = details_of(reply, name)
+        # Whoever else was read was not asked by its name: its mark would be dropped the next turn.
+        own = details if name == self._member.name else {}
+        beside = {k: v for k, v in reply.beside.items() if k not in details} | own
         return Answer(
             in_one_line(reply), reply.text, math.nan, self.trace,
             streamed=streamed, finish=reply.finish,
             tool_calls=marked(reply.tool_calls, name), reasoning=reply.reasoning,
-            refusal=reply.refusal, beside=reply.beside,
+            refusal=reply.refusal, beside=beside,
         )  # fmt: skip
 
     async def _sent(self, request: Request, timeout_s: float) -> Slot:
-        """What becomes of a call; thoughts that a server does not want back are left out."""
-        ends = time.perf_counter() + timeout_s
-        while True:
-            try:
-                return await self._member.endpoint.send(
-                    request, timeout_s=ends - time.perf_counter()
-                )
-            except MemberError as exc:
-                error = exc
-            if error.failure is not Failure.BAD_REQUEST or error.has_begun:
-                return error
-            own = self._member.thoughts
-            refused = own.refused_in(str(error), request.messages)
-            if not refused:
-                return error
-            # Such a call has cost nothing, and the next one has fewer of them.
-            own.refused |= refused
-            self.ignored += tuple(f"messages[].{name}" for name in sorted(refused))
-            request = replace(request, messages=own.put(request.messages))
+        """What becomes of a call."""
+        endpoint = AsOwn(self._member.endpoint, self._member.thoughts)
+        try:
+            return await endpoint.send(request, timeout_s=timeout_s)
+        except MemberError as exc:
+            return exc
 
     def refusal(self, error: NobodyAnswered | MemberError) -> ApiError:
         """What became of its call."""

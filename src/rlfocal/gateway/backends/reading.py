@@ -29,7 +29,8 @@ from rlfocal.pool.fan_out import Slot, ask_all
 from rlfocal.pool.reading.checks import readers_of
 from rlfocal.pool.reading.showing import Showing, showing_of
 from rlfocal.pool.reading.verdicts import verdict_of
-from rlfocal.pool.types import Request, Response
+from rlfocal.pool.types import Endpoint, Request, Response
+from rlfocal.pool.wrappers.as_own import AsOwn
 from rlfocal.pool.wrappers.text_relay import TextRelay
 from rlfocal.pool.wrappers.unsettled import billed
 from rlfocal.readers import JUDGING, Reads
@@ -119,7 +120,7 @@ class ReadingBackend(MemberBackend):
                 "dollars, or a price is not known; raise max_usd or lower max_tokens",
                 param="rlfocal.max_usd",
             )  # fmt: skip
-        with billed() as bill, self._telling_what_is_left_out():
+        with billed() as bill:
             try:
                 for k, stage in enumerate(self._before):
                     # Those who read what comes now are left as much time.
@@ -165,7 +166,9 @@ class ReadingBackend(MemberBackend):
         if on_text is not None and len(requests) == 1 and speaks(member):
             relay = TextRelay(on_text)
         requests = given_on(requests, relay, on_thought)
-        slots = (await self._sent_to([member], {member.name: requests}, left_s))[member.name]
+        # What others' servers did not take was left out of their calls, not of this one.
+        with self._telling_what_is_left_out():
+            slots = (await self._sent_to([member], {member.name: requests}, left_s))[member.name]
         self._note([self._record(member, slot, k) for k, slot in enumerate(slots)])
         answers = []
         for k, slot in enumerate(slots):
@@ -183,10 +186,10 @@ class ReadingBackend(MemberBackend):
         left_s: float,
     ) -> dict[str, list[Slot]]:
         """Member → what became of its calls."""
-        calls, allowed = {}, {}
+        calls, allowed = dict[str, tuple[Endpoint, Request]](), dict[str, float]()
         for one in members:
             for k, request in enumerate(requests[one.name]):
-                calls[f"{k} {one.name}"] = one.endpoint, request
+                calls[f"{k} {one.name}"] = AsOwn(one.endpoint, one.thoughts), request
                 allowed[f"{k} {one.name}"] = one.timeout_s
         if not calls:
             return {}

@@ -7,7 +7,7 @@ Some servers have another name and refuse the usual one in a conversation, at ev
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,18 @@ from rlfocal.pool.types import Message
 __all__ = ["OwnThoughts"]
 
 _NAMES = ("reasoning_content", "reasoning", "thinking")
+_REFUSES = re.compile(
+    r"\bextra(?!_content)|additional propert|\bun(supported|known|recogni[sz]ed|expected)"
+    r"|\b(not|never)[ _]+(be[ _]+)?(supported|permitted|allowed|accepted|recogni[sz]ed)"
+    r"|\bdoes[ _]+not[ _]+(support|permit|allow|accept)|\bforbidden",
+    re.IGNORECASE,
+)
+_DEMANDS = re.compile(
+    r"\bmissing|\brequire|\bmust[ _]+(be[ _]+(passed|sent|given|provided|included|present)"
+    r"|have|include|contain)",
+    re.IGNORECASE,
+)
+"""Some servers refuse a conversation for the thoughts that it lacks."""
 
 
 @dataclass
@@ -23,8 +35,9 @@ class OwnThoughts:
     """What is known of one member; nothing before its first reply.
 
     >>> own = OwnThoughts("reasoning")
-    >>> own.put([Message("assistant", "7", {"reasoning_content": "3 and 4"})])[0].extra
-    {'reasoning': '3 and 4'}
+    >>> (turn,), taken = own.put([Message("assistant", "7", {"reasoning_content": "3 and 4"})])
+    >>> turn.extra, taken
+    ({'reasoning': '3 and 4'}, set())
     """
 
     name: str = ""
@@ -32,26 +45,42 @@ class OwnThoughts:
     refused: set[str] = field(default_factory=set)
     """Fields that its server does not take in a conversation."""
 
-    def put(self, turns: Sequence[Message]) -> tuple[Message, ...]:
-        """A conversation with thoughts by the member's own name, and none that it refuses."""
-        if not (self.name or self.refused):
-            return tuple(turns)
-        return tuple(
-            replace(turn, extra=self._own(turn.extra)) if _thoughts_in(turn) else turn
-            for turn in turns
-        )
+    def put(
+        self, turns: Sequence[Message], refused: Collection[str] = ()
+    ) -> tuple[tuple[Message, ...], set[str]]:
+        """A conversation with thoughts by the member's own name, and none that it refuses.
 
-    def _own(self, extra: Mapping[str, Any]) -> dict[str, Any]:
+        Args:
+            turns: as their sender wrote them.
+            refused: fields that it may not take, beside those that are known.
+
+        Returns:
+            The turns, and the sender's names of thoughts that are left out of them.
+        """
+        refused = self.refused.union(refused)
+        if not (self.name or refused):
+            return tuple(turns), set()
+        found, taken = list[Message](), set[str]()
+        for turn in turns:
+            if names := _thoughts_in(turn):
+                extra = self._own(turn.extra, refused)
+                if self.name not in extra:  # else they are there, under that name
+                    taken |= set(names) - extra.keys()
+                turn = replace(turn, extra=extra)
+            found.append(turn)
+        return tuple(found), taken
+
+    def _own(self, extra: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:
         given = [name for name in _NAMES if isinstance(extra.get(name), str)]
         found = dict(extra)
         if self.name and given:
             text = extra[self.name if self.name in given else given[0]]
             found = {name: value for name, value in extra.items() if name not in given}
             found[self.name] = text
-        return {name: value for name, value in found.items() if name not in self.refused}
+        return {name: value for name, value in found.items() if name not in refused}
 
     def refused_in(self, words: str, turns: Sequence[Message]) -> set[str]:
-        """The fields with thoughts that were sent and a server's words name as a field.
+        """The fields with thoughts that were sent and a server's words refuse as a field.
 
         Args:
             words: in which it says that it does not take the request.
@@ -62,7 +91,11 @@ class OwnThoughts:
         {'reasoning'}
         >>> OwnThoughts().refused_in("models that do reasoning take no temperature", [said])
         set()
+        >>> OwnThoughts().refused_in("Missing `reasoning` in message 3: unexpected turn", [said])
+        set()
         """
+        if not _REFUSES.search(words) or _DEMANDS.search(words):
+            return set()
         sent = {name for turn in turns for name in _thoughts_in(turn)}
         return {name for name in sent if re.search(rf"[.'\"`\]]{name}(?!\w)", words)}
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from rlfocal.pool.types import Message, Response
 
-__all__ = ["DETAILS", "EXTRA", "for_member", "given_back", "giver_of", "marked"]
+__all__ = ["DETAILS", "EXTRA", "details_of", "for_member", "given_back", "giver_of", "marked"]
 
 EXTRA = "extra_content"
 DETAILS = ("reasoning_details", "thinking_blocks")
@@ -45,12 +45,21 @@ def given_back(
     """The calls of a reply, and what of the rest has to come back with them; both marked."""
     if not reply.tool_calls:
         return (), {}
-    details = {
+    return marked(reply.tool_calls, member), details_of(reply, member)
+
+
+def details_of(reply: Response, member: str) -> dict[str, Any]:
+    """The thoughts of a reply that its server wants to see again, marked.
+
+    >>> reply = Response("7", beside={"thinking_blocks": [{"thinking": "hm"}], "images": [{}]})
+    >>> details_of(reply, "claude")
+    {'thinking_blocks': [{'thinking': 'hm', 'rlfocal': {'member': 'claude'}}]}
+    """
+    return {
         name: [_with_mark(one, member) if isinstance(one, dict) else one for one in given]
         for name, given in reply.beside.items()
         if name in DETAILS
     }
-    return marked(reply.tool_calls, member), details
 
 
 def _with_mark(own: dict[str, Any], member: str) -> dict[str, Any]:

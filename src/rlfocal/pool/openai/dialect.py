@@ -16,6 +16,7 @@ from rlfocal.pool.openai.body import body_of
 from rlfocal.pool.openai.learned import (
     NOTHING,
     Learned,
+    fields_of,
     remarks,
     shown,
     signature,
@@ -23,7 +24,7 @@ from rlfocal.pool.openai.learned import (
     written,
 )
 from rlfocal.pool.openai.refusals import LIMITS, Refusal, mentioned_in, refusal_in
-from rlfocal.pool.openai.scopes import scope_of, speaks_of_turns
+from rlfocal.pool.openai.scopes import depends_on, scope_of, speaks_of_turns
 from rlfocal.pool.types import Api, Request, Response, SystemAs, Wording
 
 __all__ = ["Attempt", "Dialect"]
@@ -211,7 +212,7 @@ class Attempt:
     def _without(self, name: str, refusal: Refusal) -> Learned:
         """That a field is left out: of all requests, at its value, or beside the rest of this."""
         asked = self._asked
-        scope = scope_of(refusal.words, name, value := value_of(asked, name))
+        scope = scope_of(refusal.words, name, value := value_of(asked, name), model=asked.model)
         if name == "top_p" and scope == "value" and asked.temperature == 0:
             scope = "request"  # nothing is drawn there: at other temperatures it may be taken
         if scope == "field":
@@ -220,13 +221,18 @@ class Attempt:
             return Learned(not_at=((name, written(value)),))
         if speaks_of_turns(refusal.words):
             return Learned(not_now=frozenset({name}))
-        return Learned(not_beside=((name, signature(asked)),))
+        return self._beside(name, refusal.words)
 
     def _without_logprobs(self, words: str) -> Learned:
         """That nothing is told of tokens: ever, or beside the rest of this request."""
-        if scope_of(words, "logprobs", True) == "request":
-            return Learned(not_beside=(("logprobs", signature(self._asked)),))
+        if scope_of(words, "logprobs", True, model=self._asked.model) == "request":
+            return self._beside("logprobs", words)
         return Learned(no_logprobs=True)
+
+    def _beside(self, name: str, words: str) -> Learned:
+        """That a field is left out of requests that are like this one, as far as words say."""
+        valued = depends_on(words, fields_of(self._asked))
+        return Learned(not_beside=((name, valued, signature(self._asked, valued)),))
 
     def _other_limit(self, name: str, instead: str | None) -> Learned:
         """Another name for the limit; nothing where all that are known were tried."""

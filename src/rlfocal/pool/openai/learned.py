@@ -1,7 +1,7 @@
 """What one model of a server refused, and in which words a request goes to it since then.
 
 What it refuses for good is left out of all requests; a value, of those that have it; what it only
-refuses beside other fields, of those that are the same in all fields. So nobody's request takes a
+refuses beside other fields, of those with the same fields. So nobody's request takes a
 field from those of others. Knows nothing of servers' words.
 """
 
@@ -9,17 +9,33 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rlfocal.pool.types import JsonObject, Request, SystemAs
+from rlfocal.pool.types import Request, SystemAs
 
-__all__ = ["NOTHING", "Learned", "remarks", "shown", "signature", "value_of", "written"]
+__all__ = [
+    "NOTHING",
+    "Learned",
+    "fields_of",
+    "remarks",
+    "shown",
+    "signature",
+    "value_of",
+    "written",
+]
 
 _MOST = 256
 """Values, and requests, that are remembered of a model: clients can bring ever new ones."""
 _LONGEST = 64
 """Characters of a value that are remembered as they are."""
+_WORD = 20
+"""Characters."""
+_OF_CLIENTS = frozenset({
+    "user", "metadata", "safety_identifier", "prompt_cache_key", "session_id", "seed",
+})  # fmt: skip
+"""Fields that differ by who asks, or from one request to the next."""
 _OWN = ("temperature", "top_p", "seed")
 _ASKED_AGAIN = " (a new key: replies stored before are asked again)"
 _UNKEYED = ("stream", "stream_options")
@@ -54,14 +70,46 @@ def shown(name: str) -> str:
     return "".join(char if char.isprintable() else " " for char in name[:_LONGEST])
 
 
-def signature(request: Request) -> str:
-    """What a request asks for, all but its turns and its seed, which refusals seldom depend on."""
-    own = [
-        request.max_tokens, request.temperature, request.top_p, request.stop, request.n_logprobs,
-        request.logprobs, request.on_text is None,
-    ]  # fmt: skip
-    more = sorted(JsonObject.of(request.extra).written.items())
-    return hashlib.sha256(json.dumps([own, more]).encode()).hexdigest()
+def fields_of(request: Request) -> dict[str, Any]:
+    """What a refusal may depend on: all fields but turns, the seed, and who asks."""
+    has = {
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "stop": request.stop or None,
+        "logprobs": request.logprobs or None,
+        "top_logprobs": request.n_logprobs or None,
+        "stream": None if request.on_text is None else True,
+        **request.extra,
+    }
+    return {k: v for k, v in has.items() if v is not None and k not in _OF_CLIENTS}
+
+
+def signature(request: Request, valued: Collection[str] = ()) -> str:
+    """Which fields a request has, and the values of some.
+
+    Not all values: clients that ask in their own ways would each have to be refused once.
+
+    Args:
+        request: what is asked.
+        valued: names of fields whose values count.
+    """
+    its = {name: _sign(v, whole=name in valued) for name, v in fields_of(request).items()}
+    # Nothing is drawn there, which servers refuse things for without naming the field.
+    own = [request.temperature == 0, its]
+    return hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
+
+
+def _sign(value: Any, *, whole: bool) -> Any:
+    """What of a value counts: of an object, what it says in a word, such as its type."""
+    if isinstance(value, bool):
+        return value
+    if not whole:
+        return ""
+    if isinstance(value, Mapping):
+        short = (bool, str)
+        return {k: v for k, v in value.items() if isinstance(v, short) and len(str(v)) <= _WORD}
+    return written(value) if isinstance(value, str | int | float) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +120,9 @@ class Learned:
     """Fields that it does not take."""
     not_at: tuple[tuple[str, str], ...] = ()
     """Fields and values, as `written`, that it does not take; the oldest first."""
-    not_beside: tuple[tuple[str, str], ...] = ()
-    """Fields that it does not take in a request of that `signature`; the oldest first."""
+    not_beside: tuple[tuple[str, tuple[str, ...], str], ...] = ()
+    """Fields that it does not take in a request of that `signature`, after the fields whose values
+    count there; the oldest first."""
     not_now: frozenset[str] = frozenset()
     """Fields that it does not take in the request at hand; never remembered."""
     renamed: tuple[tuple[str, str], ...] = ()
@@ -116,8 +165,9 @@ class Learned:
             has = {name: written(value_of(request, name)) for name in names}
             found |= {name for name, value in self.not_at if has[name] == value}
         if self.not_beside:
-            its = signature(request)
-            found |= {name for name, other in self.not_beside if other == its}
+            kinds = {valued for _, valued, _ in self.not_beside}
+            its = {valued: signature(request, valued) for valued in kinds}
+            found |= {name for name, valued, other in self.not_beside if other == its[valued]}
         return found
 
     def with_all_of(self, other: Learned) -> Learned:
@@ -171,8 +221,9 @@ def remarks(before: Learned, now: Learned) -> list[str]:
 
 def _of_fields(before: Learned, now: Learned) -> list[str]:
     """Of fields that are left out: each is told once, whatever its values."""
-    at, beside = ({name for name, _ in pairs} for pairs in (now.not_at, now.not_beside))
-    told = {name for name, _ in before.not_at + before.not_beside} | before.not_now | before.drop
+    at, beside = ({pair[0] for pair in pairs} for pairs in (now.not_at, now.not_beside))
+    told = {pair[0] for pair in (*before.not_at, *before.not_beside)}
+    told |= before.not_now | before.drop
     found = []
     for name in sorted((now.drop - before.drop) | ((at | beside | now.not_now) - told)):
         if name in now.drop:

@@ -46,6 +46,11 @@ class TaskRouter(Router):
         """float32[B, N]: accuracy on the task."""
         return self.task_accuracy_[task]
 
+    @property
+    def least_chance(self) -> FloatArray:
+        """float32[N]: the least accuracy on a task."""
+        return np.asarray(self.task_accuracy_.min(axis=0))
+
 
 class _FixedKnnRouter(KnnRouter):
     """Looks at as many neighbours as it is told, whether or not that would have earned more.

@@ -105,6 +105,11 @@ class Router(OneMember):
             float32[B, N] in [0, 1].
         """
 
+    @property
+    def least_chance(self) -> FloatArray:
+        """float32[N], or one for all members: less than that it predicts for no query."""
+        return np.zeros(1, dtype=np.float32)
+
     def foreseeing(self, task: IntArray, features: FloatArray) -> Self:
         """With predictions for these queries."""
         return self._with(_foreseen=self.predict(task, features))

@@ -187,12 +187,24 @@ class RoutedVote(Base):
 
     def _vote(self, view: View, chance: FloatArray) -> FloatArray:
         """Softmax of the weighted votes, of those candidates that were named."""
-        # A number of calls that was not tried borrows from the next one that was.
-        scale = VoteScale(*self.scales_[int(np.searchsorted(self.sizes_, self.n_calls_))])
         n_slots = view.available.shape[1]
-        votes = tally(view.answer, scale.weights(self._given_answer(chance)), n_slots)
+        votes = tally(view.answer, self._weights(chance), n_slots)
         named = tally(view.answer, np.ones(view.asked.shape[1]), n_slots) > 0
         return np.where(named, vote_probability(votes, view), np.float32(0))
+
+    @property
+    def votes_only_help(self) -> bool:
+        """Whether, as its router predicts, no query makes a vote count against its candidate.
+
+        Whom to ask is settled before anybody answers.
+        """
+        return bool((self._weights(self.router_.least_chance) > 0).all())
+
+    def _weights(self, chance: FloatArray) -> Float64Array:
+        """Float64 of the shape of chances: what votes weigh; more where a chance is higher."""
+        # A number of calls that was not tried borrows from the next one that was.
+        scale = VoteScale(*self.scales_[int(np.searchsorted(self.sizes_, self.n_calls_))])
+        return scale.weights(self._given_answer(chance))
 
     def _given_answer(self, chance: FloatArray) -> Float64Array:
         """float64[B, N]: chance that the answer of a member that gave one is right."""

@@ -114,6 +114,11 @@ class Stacking(OneRound):
         signal = evidence(view.support, graded=self.graded_)
         return choice_probability(view, signal, self.weight_[view.task], self.none_bias_[view.task])
 
+    @property
+    def votes_only_help(self) -> bool:
+        """Whether all weights are above 0; not of graded supports, which back several answers."""
+        return not self.graded_ and bool((self.weight_ > 0).all())
+
     def _model(self, table: ResponseTable) -> WeightModel:
         return model_of(table, graded=self.graded_)
 

@@ -6,7 +6,9 @@ text cites, images that were made. Nothing of it is read here; pieces of a strea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from rlfocal.pool.asking.passed_back import DETAILS
@@ -18,6 +20,7 @@ OF_REPLY = ("citations", "search_results")
 """Beside the choices."""
 _GROWING = ("text", "summary", "thinking")
 """What pieces of an entry add to; other fields are told once."""
+_MOST = 4096  # entries of a list; what comes after them is left out
 
 
 def beside_of(found: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,21 +42,15 @@ class _Entry:
     """One entry of a list, perhaps in pieces."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
-        self._told, self._pieces = dict(told), dict[str, list[str]]()
-        self._is_whole = told.get("data") is not None  # encrypted, so that nothing can be joined
-        self._take_texts(told)
-
-    def _take_texts(self, told: Mapping[str, Any]) -> None:
-        for name in _GROWING:
-            if isinstance(text := told.get(name), str):
-                self._pieces.setdefault(name, []).append(text)
+        self._told, self._pieces = dict[str, Any](), dict[str, list[str]]()
+        self.add(told)
 
     def goes_on_with(self, told: Mapping[str, Any]) -> bool:
         """Whether something is more of the same."""
-        if self._is_whole or told.get("data") is not None:
-            return False
-        index, says_more = told.get("index"), any(told.get(name) for name in _GROWING)
-        if index is None and says_more and self._told.get("signature"):
+        if self._told.get("data") is not None or told.get("data") is not None:
+            return False  # encrypted, so that nothing can be joined
+        has_all = self._told.get("signature") and told.get("index") is None
+        if has_all and any(map(told.get, _GROWING)):
             return False  # that comes last
         same = [self._told.get(name) in (None, told.get(name)) for name in ("type", "index")]
         mine, other = self._told.get("id"), told.get("id")
@@ -61,7 +58,9 @@ class _Entry:
 
     def add(self, told: Mapping[str, Any]) -> None:
         """Take more of it."""
-        self._take_texts(told)
+        for name in _GROWING:
+            if isinstance(text := told.get(name), str):
+                self._pieces.setdefault(name, []).append(text)
         for name, value in told.items():
             if self._told.get(name) is None:
                 self._told[name] = value
@@ -82,39 +81,45 @@ class BesidePieces:
     """
 
     def __init__(self) -> None:
-        self._details, self._lists = dict[str, list[_Entry]](), dict[str, list[Any]]()
+        self._details, self._lists = dict[str, list[_Entry]](), dict[str, dict[str, Any]]()
+        self._open = dict[str, _Entry]()
 
     def add(self, delta: Mapping[str, Any]) -> None:
         """Take a piece."""
         for name in _OF_MESSAGE:
             told = delta.get(name)
             for one in told if isinstance(told, list) else ():
-                if name in DETAILS and isinstance(one, Mapping):
-                    self._take(self._details.setdefault(name, []), one)
-                elif one not in (known := self._lists.setdefault(name, [])):
-                    known.append(one)
+                with suppress(RecursionError):  # too deep to be given on
+                    self._take(name, one)
 
     def replace(self, message: Mapping[str, Any]) -> None:
         """Take all of a reply so far, sent in place of a new piece."""
-        for name in _OF_MESSAGE:
-            if message.get(name):
-                self._lists.pop(name, None)
-                self._details.pop(name, None)
+        for name in filter(message.get, _OF_MESSAGE):
+            self._lists.pop(name, None)
+            self._details.pop(name, None)
+        self._open.clear()
         self.add(message)
 
-    @staticmethod
-    def _take(entries: list[_Entry], told: Mapping[str, Any]) -> None:
+    def _take(self, name: str, told: Any) -> None:
+        if not (name in DETAILS and isinstance(told, Mapping)):
+            if len(known := self._lists.setdefault(name, {})) < _MOST:
+                known.setdefault(json.dumps(told, sort_keys=True), told)
+            return
+        entries, index = self._details.setdefault(name, []), told.get("index")
         # Where entries have numbers, pieces of several may come by turns.
-        last = entries if told.get("index") is not None else entries[-1:]
-        for entry in reversed(last):
-            if entry.goes_on_with(told):
+        keys = [repr((name, told.get("type"), index, own)) for own in (told.get("id"), None)]
+        by_turns = [] if index is None else [self._open.get(key) for key in keys]
+        for entry in (*entries[-1:], *by_turns):
+            if entry is not None and entry.goes_on_with(told):
                 entry.add(told)
+                break
+        else:
+            if len(entries) >= _MOST:
                 return
-        entries.append(_Entry(told))
+            entries.append(entry := _Entry(told))
+        self._open.update(dict.fromkeys(keys, entry))
 
     def as_json(self) -> dict[str, list[Any]]:
         """All of it, by the message's names; without what there is not."""
-        found = {name: list(known) for name, known in self._lists.items() if known}
-        for name, entries in self._details.items():
-            found[name] = [entry.as_json() for entry in entries]
-        return found
+        lists = {name: list(known.values()) for name, known in self._lists.items() if known}
+        return lists | {k: [one.as_json() for one in of] for k, of in self._details.items() if of}

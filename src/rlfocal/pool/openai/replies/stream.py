@@ -155,7 +155,7 @@ class Pieces:
     def is_likely_over(self) -> bool:
         """A reply where nothing more comes: a reason was given, and more than thoughts came.
 
-        Never of a server that has gone on after a reason: of it, there may always be more.
+        Never of a server that has gone on after a reason.
         """
         is_ended = self.finish is not None and not self.goes_on_after_finish
         return is_ended and (self._is_alone or self._sizes()[0] > 0)
@@ -201,9 +201,8 @@ class Pieces:
         message: dict[str, Any] = {"content": text}
         if thoughts and self._thoughts_as:
             message[self._thoughts_as] = thoughts
-        elif thoughts:  # in no field of their own, but in parts, as they came
-            parts = ({"type": "thinking", "thinking": thoughts}, {"type": "text", "text": text})
-            message["content"] = list(parts)
+        elif thoughts:  # in no field of their own, but in parts
+            message["content"] = [{"type": "thinking", "thinking": thoughts}, text]
         if refusals := "".join(self._refusals):
             message["refusal"] = refusals
         if calls := self._calls.as_json() or self._old_calls.as_json():
@@ -272,17 +271,15 @@ class Pieces:
         # The first word counts; where it was said too early, the last one does.
         if self.finish is None or self._more_since_finish:
             self.finish, self._more_since_finish = finish, False
-        common = _WITH_EACH if said or thought else _WITH_EACH[:1]
-        without = any(self._sizes()) if not (said or thought) else self._says_without
-        without = without if said or not thought else self._thinks_without
-        self._is_alone |= without or str(finish).lower() not in common
+        more = self._thinks_without if thought else any(self._sizes())
+        is_last = self._says_without if said else more
+        self._is_alone |= is_last or str(finish).lower() not in _WITH_EACH
 
     def _add(self, delta: dict[str, Any]) -> None:
         self._say(text_of(delta.get("content")) or text_of(delta.get("text")) or "")
         if thought := thinking_of(delta):
             self._thoughts.append(thought)
-            own = thoughts_field(delta)
-            if isinstance(delta.get(own), str):
+            if isinstance(delta.get(own := thoughts_field(delta)), str):
                 self._thoughts_as = self._thoughts_as or own
             if self._tell_thought is not None:
                 self._tell_thought(thought)

@@ -153,7 +153,7 @@ _LIMITED = _any(
     r"(requests|tokens) per (second|minute|hour|day)",
     r"(request|token|consumption|usage|daily|concurren\w+) (limit|quota) (of .{1,40}? )?(was |is |"
     r"has been )?(reached|exceeded|hit)",
-    r"频率|过于频繁|限流|速率|并发|请求过多|请求数过",
+    r"频率|过于频繁|限流|速率|并发|请求过多|请求数过|每(?:分钟|秒|小时|天|日)",
 )
 _BUSY = _any(
     r"\boverload(ed)?\b|(at|over|no|out of|insufficient) capacity|temporarily (unavailable|down)|"
@@ -241,7 +241,8 @@ def kind_of(
         return Failure.OUT_OF_CREDIT
     is_limited = by_code is Failure.RATE_LIMITED or 429 in (status, number)
     is_limited = is_limited or _LIMITED.search(words) is not None
-    if by_code is Failure.BAD_REQUEST or _is_unfit(status, words, is_limited=is_limited):
+    told = number if status is None else status
+    if by_code is Failure.BAD_REQUEST or _is_unfit(told, words, is_limited=is_limited):
         return Failure.BAD_REQUEST
     # Who says when to come again does not mean that the account is empty: so Gemini words its
     # limit of requests a minute.
@@ -254,10 +255,11 @@ def kind_of(
 
 def _is_unfit(status: int | None, words: str, *, is_limited: bool) -> bool:
     """Whether words refuse this request for good: for its length, or for what it asks for."""
-    if _NONE_FOR_IT.search(words):
+    if _NONE_FOR_IT.search(words) and (status is None or status < 500):
         return True
     # Of a minute's limit, too, servers say that a shorter request would fit into it.
-    return status != 404 and (has_no_room(words) or (advises_less(words) and not is_limited))
+    is_unfit = has_no_room(words, is_limited=is_limited)
+    return status != 404 and (is_unfit or (advises_less(words) and not is_limited))
 
 
 def _is_filtered(words: str) -> bool:
