@@ -56,6 +56,31 @@ def test_a_number_of_an_option_comes_before_its_value() -> None:
     assert found.label("1", 0) == "B"
 
 
+@pytest.mark.parametrize(
+    ("options", "answers", "found"),
+    [
+        ("1234", "1230", ["A", "B", "C", None]),  # as texts of options
+        ("1234", "ABC0", ["A", "B", "C", None]),  # read as letters already
+        ("0123", "1234", ["B", "C", "D", None]),
+        ("1234", "0000", ["A", "A", "A", "A"]),  # nothing tells that they are no numbers of options
+        ("wxyz", "1230", ["B", "C", "D", "A"]),
+        ("wxyz", "ABC0", ["A", "B", "C", "A"]),
+    ],
+)
+def test_answers_that_are_texts_of_options_are_no_numbers_of_them(
+    options: str, answers: str, found: list[str | None]
+) -> None:
+    known = reader(*((list(options), letter) for letter in "ABCD"))
+    known.learn(pa.array(list(answers)), np.arange(4))
+    assert [known.answer(text, row) for row, text in enumerate(answers)] == found
+
+
+def test_a_few_options_that_are_numbers_leave_numbers_of_options() -> None:
+    known = reader(*((list("wxyz"), "A") for _ in range(4)), (list("4321"), "A"))
+    known.learn(pa.array(list("12301")), np.arange(5))
+    assert known.answer("0", 3) == "A"
+
+
 def test_labels_that_are_all_values_of_options_are_no_numbers_of_options() -> None:
     """A 4 of four options says that they count from 1, unless each of them is an option's value."""
     options = ["4.0", "3.0", "2.0", "1.0"]

@@ -97,7 +97,13 @@ class OptionReader:
 
     def learn(self, answers: pa.Array, row: NDArray[np.int64]) -> None:
         """Find out from all answers of a task what a number among them means."""
-        self._base = self._bases(answers, row) | self._of_labels
+        learnt = {t: b for t, b in self._bases(answers, row).items() if t not in self._of_labels}
+        own = self._numbers(answers, row) if learnt else np.zeros(0, dtype=np.int64)
+        for task, base in list(learnt.items()):
+            numbers = own[self._task[row[own]] == task]
+            if self._contradict(answers, row, numbers, base):
+                del learnt[task]
+        self._base = learnt | self._of_labels
 
     def _options(self, row: int) -> tuple[str, ...] | None:
         texts = self._choices[row].as_py()
@@ -131,6 +137,44 @@ class OptionReader:
             if zero != end and not beyond and number not in self._valued:
                 bases[int(number)] = 0 if zero else 1
         return bases
+
+    def _contradict(
+        self, answers: pa.Array, row: NDArray[np.int64], own: NDArray[np.int64], base: int
+    ) -> bool:
+        """Whether a task's answers show that those of them in `own` are no numbers of options.
+
+        So they do where, beside the 0 or the last number which tells their base, most are options'
+        own values, and one of them stands for another option than its number would. Such values may
+        have become letters already: so they do, too, where there is no other number, letters are,
+        and all options are numbers.
+        """
+        texts = answers.take(pa.array(own)).to_pylist()
+        valued, others, is_other, are_numbers = 0, 0, False, True
+        for place, text in set(zip(row[own].tolist(), texts, strict=True)):
+            index = int(text) - base
+            letter = self._valued_letter(text, place)
+            if letter is None and index in (0, self._n_options[place] - 1):
+                are_numbers = are_numbers and self._are_numbers(place)
+                continue  # such numbers told the base
+            others += 1
+            valued += letter is not None
+            at = OPTION_LETTERS[index] if 0 <= index < self._n_options[place] else None
+            is_other = is_other or (letter is not None and letter != at)
+        if others == 0:
+            known = row[(row >= 0) & np.asarray(answers.is_valid())]
+            is_own = self._task[known] == self._task[row[own[0]]]
+            return are_numbers and int(is_own.sum()) > len(own)
+        return is_other and 2 * valued > others
+
+    def _are_numbers(self, row: int) -> bool:
+        """Whether all options are numbers, no two of them equal."""
+        options = self._options(row)
+        return options is not None and len(_values(options)) == len(options)
+
+    def _valued_letter(self, text: str, row: int) -> str | None:
+        """The letter of the option whose text or value a number is."""
+        options = self._options(row)
+        return None if options is None else _exact(text, options) or _by_value(text, options)
 
     def _numbers(self, texts: pa.Array, row: NDArray[np.int64]) -> NDArray[np.int64]:
         """int64[K]: places of texts that may be numbers of options of their query."""

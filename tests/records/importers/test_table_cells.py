@@ -91,6 +91,30 @@ def test_lists_and_plain_labels_stand_side_by_side(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "other", ["3", "'xy'", "[1, 2]", "[]", "('a', 'b')", "{'a': 1}", "True", "None", "[[1], [2]]"]
+)
+def test_lists_beside_other_literals_are_what_code_gives(tmp_path: Path, other: str) -> None:
+    listed = ("['a', 'b']", "['a']", other)
+    rows = "".join(f'f({k}),"{label}",a,"{label}"\n' for k, label in enumerate(listed))
+    logged = read(tmp_path, f"question,label,model,answer\n{rows}")
+    assert [r.labels for r in logged.records] == [(label,) for label in listed]
+    (first, second, _) = read(tmp_path, f"question,aliases,model,answer\n{rows}",
+                              column=["label=aliases"]).records  # fmt: skip
+    assert (first.labels, second.labels) == (("a", "b"), ("a",))
+
+
+def test_lists_of_texts_alone_are_alternatives(tmp_path: Path) -> None:
+    text = "question,label,model,answer\nq?,\"['a', 'b']\",a,b\nr?,['c'],a,c\ns?,,a,c\n"
+    assert [r.labels for r in read(tmp_path, text).records] == [("a", "b"), ("c",), ()]
+
+
+def test_a_list_that_is_an_option_is_that_option(tmp_path: Path) -> None:
+    label = "['a', 'b']"
+    record = one_row(tmp_path, choices=["['a']", label], label=label, answer="B")
+    assert record.labels == ("B",)
+
+
 def test_lists_of_labels_may_be_told_to_be_alternatives_or_one_answer(tmp_path: Path) -> None:
     text = 'question,label,model,answer\nq?,"[2, 5]",a,2\nr?,"[""x"", ""y""]",a,x\n'
     told = [
@@ -98,7 +122,7 @@ def test_lists_of_labels_may_be_told_to_be_alternatives_or_one_answer(tmp_path: 
         for way in (None, "alternatives", "one")
     ]
     assert told == [
-        [("[2, 5]",), ("x", "y")],
+        [("[2, 5]",), ('["x", "y"]',)],
         [("2", "5"), ("x", "y")],
         [("[2, 5]",), ('["x", "y"]',)],
     ]
@@ -172,6 +196,15 @@ def test_a_conversation_without_an_answer_is_no_reply(tmp_path: Path) -> None:
     assert (record.text, record.unusable) == (None, True)
 
 
+@pytest.mark.parametrize("role", ["llama-3", "chatbot", "Agent", "llm"])
+def test_whoever_answers_in_a_conversation_may_have_a_name_of_its_own(
+    tmp_path: Path, role: str
+) -> None:
+    talk = [{"role": "User", "content": "q?"}, {"role": role, "content": "Rome"},
+            {"role": role, "content": "Paris"}, {"role": "tool", "content": "7"}]  # fmt: skip
+    assert one_row(tmp_path, response=talk).text == "Paris"
+
+
 def test_conversations_among_samples(tmp_path: Path) -> None:
     assert one_row(tmp_path, samples=[TALK, TALK[:2]]).samples == (
         "It is Paris", "Rome. No, wait.",
@@ -234,10 +267,43 @@ def test_several_replies_are_scored_as_they_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "reply", [[{"text": "Paris"}, {"text": "Rome"}], ["a", {"b": 1}], [["a", "b"], ["c"]]]
 )
-@pytest.mark.parametrize("column", ["response", "prediction", "samples"])
-def test_a_list_of_objects_is_no_reply(tmp_path: Path, reply: Any, column: str) -> None:
-    with pytest.raises(RecordError, match=rf"rows.jsonl:1, column '{column}': .* list of objects"):
-        one_row(tmp_path, **{column: reply})
+def test_samples_are_no_objects_or_lists(tmp_path: Path, reply: Any) -> None:
+    with pytest.raises(RecordError, match=r"rows.jsonl:1, column 'samples': .* list of objects"):
+        one_row(tmp_path, samples=reply)
+
+
+CALLS = [
+    {"id": str(k), "type": "function", "function": {"name": "f", "arguments": "{}"}} for k in "12"
+]  # as OpenAI's API gives them
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        [{"text": "Paris", "type": "LOC"}, {"text": "May", "type": "DATE"}], CALLS,
+        [{"entity": "Paris"}, {"entity": "May"}], ["a", {"b": 1}], [["a", "b"], ["c"]],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("column", ["response", "prediction"])
+def test_a_reply_of_objects_or_lists_is_its_json(tmp_path: Path, reply: Any, column: str) -> None:
+    record = one_row(tmp_path, score=1, **{column: reply})
+    assert (record.text or record.answer, record.samples) == (json.dumps(reply), None)
+
+
+def test_a_reply_of_one_object_is_kept(tmp_path: Path) -> None:
+    assert one_row(tmp_path, response=CALLS[:1]).text == json.dumps(CALLS[0])
+
+
+def test_a_models_file_with_a_reply_of_objects_is_not_left_out(tmp_path: Path) -> None:
+    for name, reply in (("a", [{"name": "get"}, {"name": "put"}]), ("b", "x")):
+        row = {"question": "q?", "label": "x", "model": name, "response": reply}
+        write(tmp_path, json.dumps(row), f"{name}.jsonl")
+    assert {r.member for r in read_tables([tmp_path]).records} == {"a", "b"}
+
+
+@pytest.mark.parametrize("parts", [[{"type": "thinking", "thinking": "?"}], [{"type": "image"}]])
+def test_thoughts_and_pictures_alone_are_no_reply(tmp_path: Path, parts: Any) -> None:
+    assert one_row(tmp_path, response=parts).unusable
 
 
 def test_a_text_that_is_a_list_is_one_reply(tmp_path: Path) -> None:
@@ -255,6 +321,19 @@ def test_right_answers_within_an_object_are_labels(tmp_path: Path) -> None:
     row = {"question": "q?", "answers": answers, "model": "a", "prediction": "Lutetia"}
     (record,) = read(tmp_path, json.dumps(row), "rows.jsonl").records
     assert (record.labels, record.answer) == (("Paris", "Lutetia"), "Lutetia")
+
+
+@pytest.mark.parametrize(("label", "inner"), [("label", "text"), ("gold", "answer")])
+def test_beside_a_label_answers_are_replies(tmp_path: Path, label: str, inner: str) -> None:
+    row = {"question": "q?", label: "Paris", "model": "a", "answers": {inner: "Rome", "tokens": 3}}
+    (record,) = read(tmp_path, json.dumps(row), "rows.jsonl").records
+    assert (record.labels, record.text or record.answer) == (("Paris",), "Rome")
+
+
+@pytest.mark.parametrize("column", ["response", "prediction"])
+def test_beside_a_label_and_a_reply_answers_are_neither(tmp_path: Path, column: str) -> None:
+    record = one_row(tmp_path, answers={"text": ["Lyon"]}, **{column: "Rome"})
+    assert (record.labels, record.text or record.answer) == (("Paris",), "Rome")
 
 
 # Commas -------------------------------------------------------------------------------------------
@@ -286,6 +365,24 @@ def test_a_real_decimal_comma_anywhere_shows_what_commas_are(
 ) -> None:
     text = f"question;gold;model;answer;cost\nq?;1,450;a;3;1\nr?;{label};a;{answer};{cost}\n"
     assert next(iter(read(tmp_path, text).records)).labels == ("1.450",)
+
+
+def test_a_price_of_thousands_is_a_decimal_where_commas_do_not_separate(tmp_path: Path) -> None:
+    text = "question;model;score;cost\nq?;a;1;1,250\nq?;b;0;3,125\n"
+    assert [r.cost_usd for r in read(tmp_path, text).records] == [1.25, 3.125]
+
+
+def test_a_number_that_is_no_option_stays_none_beside_options_that_are_numbers(
+    tmp_path: Path,
+) -> None:
+    cells = zip("1234", "1230", "1203", strict=True)
+    rows = [{"question": f"q{label}", "choices": list("1234"), "label": label, "gpt": a, "phi": b}
+            for label, a, b in cells]  # fmt: skip
+    data = imported(tmp_path, "\n".join(map(json.dumps, rows)), "rows.jsonl")
+    assert data.queries["label"].to_pylist() == list("ABCD")
+    assert sorted(map(str, data.responses["answer"].to_pylist())) == [
+        "A", "A", "B", "B", "C", "C", "None", "None",
+    ]  # fmt: skip
 
 
 # Parquet ------------------------------------------------------------------------------------------

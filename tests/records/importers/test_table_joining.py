@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,47 @@ def test_an_index_that_restarts_in_each_file_joins_nothing(tmp_path: Path) -> No
 def test_an_index_that_always_stands_beside_one_question_is_its_id(tmp_path: Path) -> None:
     text = "index,question,label,model,answer\n0,q?,1,a,1\n1,r?,1,a,1\n0,q? ,1,b,1\n1,r?,1,b,2\n"
     assert [r.name for r in read(tmp_path, text).records] == ["0", "1", "0", "1"]
+
+
+TEMPLATES = {"a": "[INST] {} [/INST]", "b": "<|user|>{}"}
+
+
+@pytest.mark.parametrize("as_files", [True, False])
+def test_an_index_joins_prompts_that_each_member_got_by_its_own_template(
+    tmp_path: Path, as_files: bool
+) -> None:
+    files = {"a.jsonl": "", "b.jsonl": ""}
+    for member, template in TEMPLATES.items():
+        for k, (asked, label) in enumerate((("1+1", "2"), ("2+2", "4"))):
+            row = {"idx": k, "prompt": template.format(asked), "label": label, "response": label}
+            row |= {} if as_files else {"model": member}
+            files[f"{member}.jsonl" if as_files else "a.jsonl"] += json.dumps(row) + "\n"
+    paths = write(tmp_path, {name: text for name, text in files.items() if text})
+    data = import_logs("table", paths, name="mine")
+    assert (data.queries.num_rows, data.responses.num_rows) == (2, 4)
+    assert any("the id decides that it is one query" in note for note in read_notes(data))
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_queries"),
+    [
+        ("0,1 + 1,2,a,2\n0,1 +  1,2,b,2\n", 1),  # a double blank
+        ("0,q,2,a,2\n0,r,3,b,2\n", 2),  # labels differ too
+        ("0,q,2,a,2\n0,r,2,a,2\n", 2),  # twice with one member
+        ("0,q,,a,2\n0,r,,b,2\n1,s,2,a,2\n1,s,2,b,2\n", 3),  # no label says that they are one
+    ],
+)
+def test_what_shows_that_an_index_numbers_rows(tmp_path: Path, rows: str, n_queries: int) -> None:
+    found = read(tmp_path, f"idx,question,label,model,answer\n{rows}").records
+    assert len({r.document for r in found}) == n_queries
+
+
+def test_ids_of_sections_in_one_file_are_so_in_all(tmp_path: Path) -> None:
+    a = "id,question,label,response\n1.0,q?,4,4\n1.1,r?,4,4\n"
+    b = "id,question,label,response\n1.0,q?,4,4\n2.0,s?,4,4\n"
+    found = list(read_tables(write(tmp_path, {"a.csv": a, "b.csv": b})).records)
+    assert [r.name for r in found] == ["1.0", "1.1", "1.0", "2.0"]
+    assert found[0].document == found[2].document
 
 
 # Columns by their names alone ---------------------------------------------------------------------
@@ -273,6 +315,70 @@ def test_a_folders_value_may_be_named(tmp_path: Path) -> None:
 def test_a_models_name_may_hold_a_point(tmp_path: Path) -> None:
     write(tmp_path, {"gpt-4.csv": REPLY.format(2), "gpt-4.1.csv": REPLY.format(3)})
     assert {r.member for r in read_tables([tmp_path]).records} == {"gpt-4", "gpt-4.1"}
+
+
+ART = "question,label,response\nWho?,Ernst,{}\n"
+
+
+@pytest.mark.parametrize(
+    "folders", [("math", "art"), ("train", "test"), ("runs/2024", "runs/2025"), (".", "old")]
+)
+def test_folders_of_tasks_splits_and_runs_are_no_members(
+    tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    one, other = folders
+    write(tmp_path, {f"{one}/gpt.csv": REPLY.format(2), f"{one}/llama.csv": REPLY.format(3)})
+    write(tmp_path, {f"{other}/gpt.csv": ART.format("Ernst")})
+    if other != "old":
+        write(tmp_path, {f"{other}/llama.csv": ART.format("Klee")})
+    data = import_logs("table", [tmp_path], name="mine")
+    assert data.members == ("gpt", "llama")
+    assert "samples" not in data.responses.column_names
+
+
+@pytest.mark.parametrize(
+    "places", ["{0}/{1}.csv", "out/{0}/{1}.csv", "{1}/{0}/out.csv", "{0}/{1}/out.csv"]
+)
+def test_folders_of_models_with_a_file_per_task_are_members(tmp_path: Path, places: str) -> None:
+    for member in ("gpt", "llama"):
+        write(tmp_path, {places.format(member, "math"): REPLY.format(2)})
+        write(tmp_path, {places.format(member, "art"): ART.format("Ernst")})
+    data = import_logs("table", [tmp_path], name="mine")
+    assert data.members == ("gpt", "llama")
+    assert "samples" not in data.responses.column_names
+
+
+def test_runs_that_ask_the_same_are_samples_of_the_models_in_them(tmp_path: Path) -> None:
+    for run in ("2024", "2025"):
+        write(tmp_path, {f"{run}/gpt.csv": REPLY.format(2), f"{run}/llama.csv": REPLY.format(3)})
+    assert import_logs("table", [tmp_path], name="mine").members == ("gpt", "llama")
+
+
+def test_runs_around_folders_of_models_are_no_part_of_their_names(tmp_path: Path) -> None:
+    for run in ("run1", "run2"):
+        write(tmp_path, {f"{run}/{m}/out.csv": REPLY.format(2) for m in ("gpt", "llama")})
+    assert import_logs("table", [tmp_path], name="mine").members == ("gpt", "llama")
+
+
+def test_runs_in_a_models_folder_are_its_samples(tmp_path: Path) -> None:
+    for member in ("gpt", "llama"):
+        for run in ("run-1", "run-2"):
+            write(tmp_path, {f"{member}/{run}.csv": REPLY.format(2)})
+    assert import_logs("table", [tmp_path], name="mine").members == ("gpt", "llama")
+
+
+def test_folders_of_models_whose_prompts_differ_are_told_by_ids_and_labels(tmp_path: Path) -> None:
+    text = "id,question,label,response\n1,{0} 1+1,2,2\n2,{0} 2+2,4,4\n"
+    write(tmp_path, {f"{m}/results.csv": text.format(m) for m in ("gpt", "llama")})
+    assert {r.member for r in read_tables([tmp_path]).records} == {"gpt", "llama"}
+
+
+@pytest.mark.parametrize("name", ["gpt-4.1", "gpt-4.1.results", "gpt-4.1.Predictions"])
+def test_a_word_for_what_a_file_holds_is_no_part_of_its_members_name(
+    tmp_path: Path, name: str
+) -> None:
+    write(tmp_path, {f"{name}.csv": REPLY.format(2)})
+    assert {r.member for r in read_tables([tmp_path]).records} == {"gpt-4.1"}
 
 
 def test_a_column_is_believed_before_its_folder(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from rlfocal.records.importers.logged import Logged, Record
 from rlfocal.records.importers.registry import importer
 from rlfocal.records.importers.table.columns import find_layout
 from rlfocal.records.importers.table.files import SUFFIXES, read_sheet
-from rlfocal.records.importers.table.questions import Questions, settle_ids
+from rlfocal.records.importers.table.questions import Questions, asked_in, settle_ids
 from rlfocal.records.importers.table.roles import parse_columns
 from rlfocal.records.importers.table.rows import Reading, Rows
 from rlfocal.records.importers.table.sources import add_partitions, files_of, member_names
@@ -48,7 +48,7 @@ def read_tables(
     label_lists: Annotated[
         str | None,
         "What a label that is a list holds: 'alternatives', or 'one' answer; else lists of texts "
-        "are alternatives, points and lists of numbers one answer.",
+        "are alternatives, points, lists of numbers and what code gives one answer.",
     ] = None,
 ) -> Logged:
     """Read tables that somebody wrote, in long or wide form.
@@ -96,10 +96,8 @@ def _logged(
     is_long: list[bool] = []
     sheets: list[Path] = []
     questions = Questions()
-    alone = [
-        r.sheet.path for r, _ in tables if not r.layout.members and "member" not in r.layout.roles
-    ]
-    named = member_names(alone)
+    alone = [r for r, _ in tables if not r.layout.members and "member" not in r.layout.roles]
+    named = member_names({r.sheet.path: asked_in(r.sheet, r.layout) for r in alone})
     for rows, is_named in tables:
         path = rows.sheet.path
         try:

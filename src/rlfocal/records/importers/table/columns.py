@@ -23,6 +23,7 @@ from rlfocal.records.importers.table.roles import (
     are_answers,
     are_numbers,
     companion,
+    do_answers_reply,
     holds_data,
     is_judgement,
     last_part,
@@ -175,8 +176,9 @@ class _Finder:
         found: dict[str, list[str]] = {}
         inner: dict[str, list[str]] = {}
         used = {*self._roles.values(), *taken}
+        answers_reply = do_answers_reply(self._names, self._given)
         for name in self._names:
-            role, is_inner = role_of(name)
+            role, is_inner = role_of(name, answers_reply=answers_reply)
             if name in used or role is None or role in self._given or not self._fits(role, name):
                 continue
             (inner if is_inner else found).setdefault(role, []).append(name)

@@ -1,7 +1,8 @@
 """What the commas of a table's numbers mean: decimal points, or thousands.
 
 `1,450` may be either; `0,5` cannot be thousands, and shows how whoever wrote the file writes
-numbers. A separator between columns shows nothing.
+numbers. A separator between columns shows nothing, but where it is no comma, a price
+does: no reply costs a thousand dollars.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ def decimal_commas(
     is_free = sheet.separator in (";", "\t")
     if is_free:
         seen += [cells[name] for name in chain(answers, columns.get("text", ()))]
-    shows = any(_could_be_decimal(own) and _are_no_thousands(own) for own in seen)
+    costs = {id(cells[name]) for name in columns.get("cost_usd", ()) if is_free}
+    shows = any(
+        _could_be_decimal(own) and (id(own) in costs or _are_no_thousands(own)) for own in seen
+    )
     found = {
         name: _could_be_decimal(cells[name]) and (shows or _are_no_thousands(cells[name]))
         for name in numbers

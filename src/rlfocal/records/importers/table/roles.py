@@ -22,6 +22,7 @@ __all__ = [
     "are_answers",
     "are_numbers",
     "companion",
+    "do_answers_reply",
     "holds_data",
     "is_judgement",
     "last_part",
@@ -98,8 +99,13 @@ def parse_columns(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def role_of(name: str) -> tuple[str | None, bool]:
-    """What a column is by its name, and whether it is so inside an object."""
+def role_of(name: str, *, answers_reply: bool = False) -> tuple[str | None, bool]:
+    """What a column is by its name, and whether it is so inside an object.
+
+    Args:
+        name: of the column.
+        answers_reply: an object `answers` holds a reply rather than right answers.
+    """
     if is_signal(name):
         return name, False
     role = meant_by(name, GUESSED, misspelt=False)
@@ -108,9 +114,31 @@ def role_of(name: str) -> tuple[str | None, bool]:
     if role is None and "." in name:
         outer, _, inner = name.rpartition(".")
         role = meant_by(inner, GUESSED, misspelt=False)
-        is_right = spelled(outer) == "answers" or meant_by(outer, ("label",), misspelt=False)
+        is_right = not answers_reply if _is_answers(name) else _is_label(outer)
         return ("label" if is_right and role in ("text", "answer") else role), True
     return role, False
+
+
+def do_answers_reply(names: Sequence[str], given: Collection[str]) -> bool:
+    """Whether an object `answers` holds what a model replied, rather than right answers.
+
+    So it does where another column is the label, none is a reply, and none could be a model's.
+
+    Args:
+        names: all columns.
+        given: what the user named columns for.
+    """
+    roles = {*given, *(role_of(n)[0] for n in names if not _is_answers(n))}
+    is_one_models = "member" in roles or None not in roles
+    return is_one_models and "label" in roles and not roles & {"text", "answer", "samples"}
+
+
+def _is_answers(name: str) -> bool:
+    return spelled(name.rpartition(".")[0]) == "answers"
+
+
+def _is_label(name: str) -> bool:
+    return meant_by(name, ("label",), misspelt=False) is not None
 
 
 def is_judgement(values: Sequence[Any]) -> bool:

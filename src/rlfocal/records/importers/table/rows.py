@@ -23,7 +23,7 @@ from rlfocal.records.importers.table.columns import Layout
 from rlfocal.records.importers.table.commas import decimal_commas
 from rlfocal.records.importers.table.files import Sheet
 from rlfocal.records.importers.table.options import options_reader, without_gap
-from rlfocal.records.importers.table.questions import Questions, are_whole, without_point
+from rlfocal.records.importers.table.questions import Questions
 from rlfocal.records.importers.table.told import told_of
 from rlfocal.records.samples import agreed
 from rlfocal.records.synonyms import UNITS, latency_unit
@@ -85,10 +85,10 @@ class Rows:
         self._commas, said = decimal_commas(sheet, columns)
         self.notes += said
         self._has = set(columns)
-        self._labels_of = LabelReader(layout.roles.get("label", ""), reading.label_lists)
+        label = layout.roles.get("label", "")
+        self._labels_of = LabelReader(label, reading.label_lists, sheet.columns.get(label, ()))
         self._letters: dict[Any, tuple[str, ...]] = {}
         self._listed: dict[str, bool] = {}
-        self._has_whole_ids = are_whole(sheet.columns.get(layout.roles.get("query_id", ""), ()))
 
     def records(self, questions: Questions, alone: str) -> list[Record]:
         """One for each row and member that answered it.
@@ -131,7 +131,7 @@ class Rows:
 
     def _query(self, row: int, questions: Questions) -> dict[str, Any]:
         prompt = self._prompt(row)
-        name = self._id(row)
+        name = self._text(row, "query_id") or ""
         task = self._text(row, "task") or "all"
         if not prompt and not name:
             raise RecordError(
@@ -157,10 +157,6 @@ class Rows:
     def _prompt(self, row: int) -> str:
         column = self.layout.roles.get("prompt")
         return "" if column is None else prompt_of(*self._cell(row, column)) or ""
-
-    def _id(self, row: int) -> str:
-        name = self._text(row, "query_id") or ""
-        return without_point(name) if self._has_whole_ids else name
 
     def _member(self, row: int) -> str:
         name = self._text(row, "member", as_it_is=True)

@@ -33,10 +33,8 @@ def reply_of(value: Any, where: Where) -> str | Several | None:
 
     Returns:
         A text: of a conversation, what the assistant said last; of parts, their texts; a list of
-        numbers as it stands. Several, where it is a list of texts. None where nothing was said.
-
-    Raises:
-        RecordError: a list of something else.
+        numbers, of objects or of lists as JSON. Several, where it is a list of texts. None where
+        nothing was said.
     """
     value = _unwritten(value, where)
     if not isinstance(value, list):
@@ -53,7 +51,7 @@ def reply_of(value: Any, where: Where) -> str | Several | None:
     if len(value) < 2 or _are_numbers(value):
         return reply_of(value[0], where) if len(value) == 1 else text_of(value, where)
     if any(isinstance(v, (list, dict)) for v in value):
-        raise _no_reply(value, where)
+        return text_of(value, where)
     return tuple(text_of(v, where) for v in value)
 
 
