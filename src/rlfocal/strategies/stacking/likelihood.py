@@ -1,19 +1,17 @@
 """The conditional logit: its likelihood over existing candidates, and its gradient.
 
-Candidates are kept as one flat list, grouped by query and sorted by task, and of signals only what
-is not zero: a member backs one candidate of a query, or a few of many. Knows nothing of rounds.
+Candidates are kept as one flat list, grouped by query and sorted by task, so that a task's logits
+are one matrix-vector product and nothing is spent on empty slots. Knows nothing of rounds.
 
 A member's vote counts for more where those it usually agrees with are missing: weights may depend,
 linearly, on who is absent. So one convex fit serves every subset of the members.
 
-Axes: P existing candidates of all Q queries, K signals (N supports, N logarithms of them where they
-are graded, then X whole ones: one of what the replies' texts say, one of a prior), E supports and
-logarithms that are not zero, N members, T tasks.
+Axes: P existing candidates of all queries, K signals (N supports, N logarithms of them where they
+are graded, one of what the replies' texts say, one of a prior), N members, T tasks.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -59,20 +57,15 @@ class Weights(NamedTuple):
 class Choices:
     """Labelled queries as the likelihood needs them; queries sorted by task.
 
-    `place` int64[E], ascending, `kind` int64[E], `value` float64[E]: signal `kind` of candidate
-    `place` is `value`; `whole` float64[P, X]: the last signals; `n_signals`: K;
-    `share` float64[P]: what the query's label gives the candidate; `start` int64[Q]: where each
-    query's candidates begin; `task` int64[Q], ascending; `is_open` bool[Q]; `none_share`
-    float64[Q]; `row` int64[Q]: the query's row in the table; `absent` float32[Q, N]: 1 where a
-    member's answer is not known; `slot` int64[P]: an option's position, -1 for what is none.
+    `signal` float32[P, K]; `share` float64[P]: what the query's label gives the candidate;
+    `start` int64[Q]: where each query's candidates begin; `task` int64[Q], ascending;
+    `is_open` bool[Q]; `none_share` float64[Q]; `row` int64[Q]: the query's row in the table;
+    `absent` float32[Q, N]: 1 where a member's answer is not known; `slot` int64[P]: an option's
+    position, -1 for what is none.
     Shares of a query (and its "none", if it is open) sum to 1, or to 0 where it has no label.
     """
 
-    place: IntArray
-    kind: IntArray
-    value: Float64Array
-    whole: Float64Array
-    n_signals: int
+    signal: FloatArray
     share: Float64Array
     start: IntArray
     task: IntArray
@@ -87,14 +80,9 @@ class Choices:
         keep = wanted[self.row]
         kept = self._length[keep]
         pairs = np.repeat(keep, self._length)
-        entries = pairs[self.place]
         rank = np.cumsum(keep) - 1
         return Choices(
-            place=(np.cumsum(pairs) - 1)[self.place[entries]],
-            kind=self.kind[entries],
-            value=self.value[entries],
-            whole=self.whole[pairs],
-            n_signals=self.n_signals,
+            signal=self.signal[pairs],
             share=self.share[pairs],
             start=np.cumsum(kept) - kept,
             task=self.task[keep],
@@ -111,19 +99,23 @@ class Choices:
         if not len(self.start):
             return 0.0, Weights(*(np.zeros_like(part) for part in weights))
         each, gap, none_gap = self._judged(weights)
-        pull = self._pulled(gap)
-        slope, company_slope = np.zeros_like(weight), np.zeros_like(company)
-        for t, rows in self._blocks:
-            slope[t] = pull[rows].sum(axis=0)
-            if company.size:
-                company_slope[t] = pull[rows].T.astype(np.float32) @ self.absent[rows]
-        placed, cell = self._placed(position.shape[1])
-        return float(each.sum()), Weights(
-            slope,
-            _summed(none_gap, self.task, len(none_bias)),
-            company_slope,
-            _summed(gap[placed], cell, position.size).reshape(position.shape),
+        slope = np.zeros_like(weight)
+        for t, _, part in self._blocks:
+            slope[t] = gap[part] @ self.signal[part]
+        none_slope = np.bincount(self.task, weights=none_gap, minlength=len(none_bias))
+        company_slope = np.zeros_like(company)
+        if company.size:
+            pull = np.add.reduceat(gap[:, None] * self.signal, self.start, axis=0)
+            for t, rows, _ in self._blocks:
+                company_slope[t] = pull[rows].T @ self.absent[rows]
+        placed, cell = self._placed(position)
+        position_slope = np.asarray(
+            np.bincount(cell, weights=gap[placed], minlength=position.size), dtype=np.float64
         )
+        return float(each.sum()), Weights(
+            slope, none_slope.astype(np.float64), company_slope,
+            position_slope.reshape(position.shape),
+        )  # fmt: skip
 
     def each(self, weights: Weights) -> Float64Array:
         """float64[Q]: negative log-likelihood of each query, in the table's order of queries."""
@@ -132,59 +124,43 @@ class Choices:
             found[self.row.argsort().argsort()] = self._judged(weights)[0]
         return found
 
-    def _judged(self, weights: Weights) -> tuple[Float64Array, Float64Array, Float64Array]:
+    def _judged(self, weights: Weights) -> tuple[Float64Array, FloatArray, Float64Array]:
         """Negative log-likelihoods float64[Q], and their slopes by the logits.
 
-        The slopes are float64[P] of candidates and float64[Q] of "none of these".
+        The slopes are float32[P] of candidates and float64[Q] of "none of these".
         """
-        length, logit = self._length, self._logit(weights)
-        right, share, of_query = self._right
-        none = np.where(self.is_open, weights.none_bias[self.task], -np.inf)
+        weight, none_bias, company, position = weights
+        length, logit = self._length, np.empty(len(self.share))
+        for t, _, part in self._blocks:
+            logit[part] = self.signal[part] @ weight[t].astype(np.float32)
+        if company.size:
+            more = np.empty((len(self.start), weight.shape[1]), dtype=np.float32)
+            for t, rows, _ in self._blocks:
+                more[rows] = self.absent[rows] @ company[t].T.astype(np.float32)
+            logit += np.einsum("pk,pk->p", self.signal, np.repeat(more, length, axis=0))
+        placed, cell = self._placed(position)
+        logit[placed] += position.reshape(-1)[cell]
+        none = np.where(self.is_open, none_bias[self.task], -np.inf)
         top = np.maximum(np.maximum.reduceat(logit, self.start), none)
-        each = -_summed(share * logit[right], of_query, len(top))
-        logit -= np.repeat(top, length)
-        power = np.exp(logit, out=logit)
+        power = np.exp(logit - np.repeat(top, length))
         none_power = np.exp(none - top)
         total = np.add.reduceat(power, self.start) + none_power
         labelled = self._labelled
-        each += labelled * (top + np.log(total))
+        each = labelled * (top + np.log(total)) - np.add.reduceat(self.share * logit, self.start)
         each -= self.none_share * np.where(self.is_open, none, 0)
         ratio = labelled / total
-        gap = np.multiply(power, np.repeat(ratio, length), out=power)
-        gap[right] -= share
+        gap = (np.repeat(ratio, length) * power - self.share).astype(np.float32)
         return each, gap, ratio * none_power - self.none_share
 
-    def _logit(self, weights: Weights) -> Float64Array:
-        """float64[P]: logit of each candidate."""
-        weight, _, company, position = weights
-        counted = weight[self.task]
-        if company.size:
-            for t, rows in self._blocks:
-                counted[rows] += self.absent[rows] @ company[t].T.astype(np.float32)
-        logit = _summed(self.value * counted.ravel()[self._cell], self.place, len(self.share))
-        for x in range(-self.whole.shape[1], 0):
-            logit += self.whole[:, x] * np.repeat(counted[:, x], self._length)
-        placed, cell = self._placed(position.shape[1])
-        logit[placed] += position.ravel()[cell]
-        return logit
-
-    def _pulled(self, gap: Float64Array) -> Float64Array:
-        """float64[Q, K]: slopes by what each signal counts on each query."""
-        shape = len(self.start), self.n_signals
-        pull = _summed(self.value * gap[self.place], self._cell, math.prod(shape)).reshape(shape)
-        for x in range(-self.whole.shape[1], 0):
-            pull[:, x] = np.add.reduceat(gap * self.whole[:, x], self.start)
-        return pull
-
-    def _placed(self, n_positions: int) -> tuple[IntArray | slice, IntArray]:
+    def _placed(self, position: Float64Array) -> tuple[IntArray | slice, IntArray]:
         """Which candidates have a bias of their position, and its place in the flat biases."""
-        if n_positions not in self._biased:
-            placed = np.flatnonzero((self.slot >= 0) & (self.slot < n_positions))
-            task = np.repeat(self.task, self._length)[placed]
-            cell = task * n_positions + self.slot[placed]
-            all_are = len(placed) == len(self.slot)
-            self._biased[n_positions] = slice(None) if all_are else placed, cell
-        return self._biased[n_positions]
+        placed, task, slot = self._options
+        n_positions = position.shape[1]
+        if slot.max(initial=-1) >= n_positions:
+            met = slot < n_positions
+            placed = np.flatnonzero(met) if isinstance(placed, slice) else placed[met]
+            task, slot = task[met], slot[met]
+        return placed, task * n_positions + slot
 
     # What no weights change is found once: a fit asks for it hundreds of times.
 
@@ -199,34 +175,23 @@ class Choices:
         return np.asarray(np.add.reduceat(self.share, self.start) + self.none_share)
 
     @cached_property
-    def _right(self) -> tuple[IntArray, Float64Array, IntArray]:
-        """The candidates that labels give anything, how much, and their queries."""
-        right = np.flatnonzero(self.share)
-        return right, self.share[right], np.repeat(np.arange(len(self.start)), self._length)[right]
+    def _options(self) -> tuple[IntArray | slice, IntArray, IntArray]:
+        """Which candidates are options, and their tasks and positions."""
+        placed = np.flatnonzero(self.slot >= 0)
+        task, slot = np.repeat(self.task, self._length)[placed], self.slot[placed]
+        return (slice(None) if len(placed) == len(self.slot) else placed), task, slot
 
     @cached_property
-    def _biased(self) -> dict[int, tuple[IntArray | slice, IntArray]]:
-        """What `_placed` has found, by the number of positions."""
-        return {}
-
-    @cached_property
-    def _cell(self) -> IntArray:
-        """int64[E]: place of each entry in what is told of queries and signals, flat."""
-        query = np.repeat(np.arange(len(self.start)), self._length)
-        return np.asarray(query[self.place] * self.n_signals + self.kind)
-
-    @cached_property
-    def _blocks(self) -> list[tuple[int, slice]]:
-        """Every task that has queries, and these."""
+    def _blocks(self) -> list[tuple[int, slice, slice]]:
+        """Every task that has queries, these, and their candidates."""
         if not len(self.task):
             return []
+        ends = np.append(self.start, len(self.share)).tolist()
         edges = np.flatnonzero(np.diff(self.task, prepend=-1, append=self.task[-1] + 1)).tolist()
-        return [(int(self.task[first]), slice(first, last)) for first, last in pairwise(edges)]
-
-
-def _summed(values: Float64Array, where: IntArray, n_sums: int) -> Float64Array:
-    """float64[n_sums]: sums of the values that are in one place."""
-    return np.asarray(np.bincount(where, values, n_sums), dtype=np.float64)
+        return [
+            (int(self.task[first]), slice(first, last), slice(ends[first], ends[last]))
+            for first, last in pairwise(edges)
+        ]
 
 
 def choices_of(
@@ -268,19 +233,16 @@ def choices_of(
     share = score / np.where(is_open, np.maximum(total, 1), np.maximum(total, 1e-9))[:, None]
     length = usable.sum(axis=1)
     query, slot = np.nonzero(usable)
-    told = evidence(support, graded=graded)[query, :, slot]
-    place, kind = np.nonzero(told)
-    whole = []
+    told = evidence(support, graded=graded)
+    n_told = told.shape[1]
+    signal = np.empty((len(query), n_told + (shift is not None) + (prior is not None)), np.float32)
+    signal[:, :n_told] = told[query, :, slot]
     if shift is not None:
-        whole.append(np.einsum("qn,qnc->qc", shift[order], support)[query, slot])
+        signal[:, n_told] = np.einsum("qn,qnc->qc", shift[order], support)[query, slot]
     if prior is not None:
-        whole.append(prior[order][query, slot])
+        signal[:, -1] = prior[order][query, slot]
     return Choices(
-        place=place,
-        kind=kind,
-        value=told[place, kind].astype(np.float64),
-        whole=np.array(whole, dtype=np.float64).reshape(len(whole), len(query)).T.copy(),
-        n_signals=told.shape[1] + len(whole),
+        signal=signal,
         share=share[query, slot],
         start=np.cumsum(length) - length,
         task=table.task[order],
