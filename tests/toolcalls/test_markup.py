@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading_time import seconds_to_read
 
 from rlfocal.records.calls import calls_in
 from rlfocal.toolcalls import Call, Outcome, ToolCallExtractor, read_text, sends_call
@@ -529,12 +529,7 @@ BEFORE = [
 @pytest.mark.parametrize("piece", REPEATED)
 def test_time_is_linear_in_markup(reader: ToolCallExtractor, piece: str) -> None:
     def seconds(times: int) -> float:
-        texts = [before + piece * times for before in BEFORE]
-        start = time.process_time()
-        for text in texts:
-            reader.extract(text)
-            reader.extract(text + "x")
-        return time.process_time() - start
+        return seconds_to_read(reader, BEFORE, piece, times)
 
     times = 8_000 // len(piece)
     assert seconds(4 * times) < 8 * seconds(times) + 1

@@ -2,9 +2,9 @@
 
 Some servers hang a signature on a call of a tool ("extra_content"), or thoughts on the turn
 ("reasoning_details"), and refuse the next turn without them; others refuse the turn that has them.
-They are marked with the member's name on its way to the
-client, who sends them back as part of the conversation: so nothing need be kept in between, by
-whichever process. The mark is no secret and is not trusted: it says who is shown the rest, no more.
+They are marked with the member's name on their way to the client, who sends them back as part of
+the conversation: so nothing need be kept in between, by whichever process. The mark is no secret
+and is not trusted: it says who is shown the rest, no more.
 """
 
 from __future__ import annotations
